@@ -1,0 +1,94 @@
+"""The error matrix: which confusions count, and how much.
+
+    A[y, k]    weight of a pixel of true class y that the network now calls k;  A >= 0, A[k, k] = 1
+
+All ones is the plain loss. Row c off the diagonal = alpha lets off the false negatives of c, column c = phi its false
+positives, a single entry one confusion.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fnmask.shapes import check_class_indices, check_num_classes
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+def error_weights(
+    num_classes: int,
+    *,
+    false_negatives: Mapping[int, float] | None = None,
+    false_positives: Mapping[int, float] | None = None,
+    confusions: Mapping[tuple[int, int], float] | None = None,
+) -> FloatArray:
+    """Writes an error matrix from the errors that shall cost less (or more).
+
+    A confusion that is both a false negative of one named class and a false positive of another gets the product of
+    the two weights. `confusions` are set last and replace what the other two say.
+
+    Args:
+        num_classes: C, at least 2.
+        false_negatives: class c -> weight >= 0 of the pixels of c that are called something else; 0 ignores them.
+        false_positives: class c -> weight >= 0 of the pixels of other classes that are called c.
+        confusions: (true class, predicted class) -> weight >= 0 of that one confusion.
+
+    Returns:
+        float32 `(C, K)`.
+
+    Raises:
+        ValueError: a class id out of range, or a weight that is negative or not finite.
+
+    Example:
+        >>> error_weights(3, false_negatives={1: 0.25}).tolist()
+        [[1.0, 1.0, 1.0], [0.25, 1.0, 0.25], [1.0, 1.0, 1.0]]
+    """
+    rows, columns, entries = false_negatives or {}, false_positives or {}, confusions or {}
+    check_num_classes(num_classes)
+    check_class_indices(list(rows), num_classes=num_classes, name="false_negatives")
+    check_class_indices(list(columns), num_classes=num_classes, name="false_positives")
+    matrix = np.ones((num_classes, num_classes))
+    for true_class, weight in rows.items():
+        matrix[true_class, :] *= weight
+    for predicted_class, weight in columns.items():
+        matrix[:, predicted_class] *= weight
+    np.fill_diagonal(matrix, 1.0)
+    for (true_class, predicted_class), weight in entries.items():
+        check_class_indices([true_class, predicted_class], num_classes=num_classes, name="confusions")
+        matrix[true_class, predicted_class] = weight
+    return check_error_weights(matrix, num_classes=num_classes)
+
+
+def check_error_weights(matrix: ArrayLike, *, num_classes: int) -> FloatArray:
+    """The matrix as float32 `(C, K)`; raises ValueError unless it is finite, >= 0 and has ones on the diagonal."""
+    checked = np.asarray(matrix, dtype=np.float32)
+    if checked.shape != (num_classes, num_classes):
+        raise ValueError(
+            f"error_weights has shape {checked.shape}, but {num_classes} classes need ({num_classes}, {num_classes}): "
+            "one row per true class, one column per predicted class."
+        )
+    check_weights(checked, name="error_weights")
+    if (np.diagonal(checked) != 1).any():
+        raise ValueError(
+            f"error_weights has the diagonal {np.diagonal(checked).tolist()}, but a correct pixel always weighs 1. "
+            "To weigh a whole class, use class_weights."
+        )
+    return checked
+
+
+def check_class_weights(weights: ArrayLike, *, num_classes: int) -> FloatArray:
+    """The weights as float32 `(C,)`; raises ValueError unless there is one finite weight >= 0 per class."""
+    checked = np.asarray(weights, dtype=np.float32)
+    if checked.shape != (num_classes,):
+        raise ValueError(f"class_weights has shape {checked.shape}, but {num_classes} classes need ({num_classes},).")
+    check_weights(checked, name="class_weights")
+    return checked
+
+
+def check_weights(weights: FloatArray, *, name: str) -> None:
+    """Raises ValueError unless every weight is finite and >= 0."""
+    wrong = weights[~(np.isfinite(weights) & (weights >= 0))]
+    if wrong.size:
+        raise ValueError(f"{name} holds {wrong.tolist()[:5]}, but weights are finite and not negative.")

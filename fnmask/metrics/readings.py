@@ -1,0 +1,108 @@
+"""Metric names, and the readings of one matrix or of a matrix against its control.
+
+A key is `metric[/class]`; the caller puts the split before it: `val/iou/road`. Classes are written as slugs.
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from fnmask.metrics import confusion
+from fnmask.metrics.confusion import IntArray
+from fnmask.shapes import check_class_indices
+
+POINTS = 100.0
+
+
+def slug(name: str) -> str:
+    """A class name as part of a metric key: lower case, anything but letters and digits becomes one underscore.
+
+    Raises:
+        ValueError: nothing is left.
+
+    Example:
+        >>> slug("Car / Truck")
+        'car_truck'
+    """
+    short = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    if not short:
+        raise ValueError(f"The class name {name!r} holds no letter a-z or digit, so no metric can be named after it.")
+    return short
+
+
+def summarize(matrix: IntArray, class_names: Sequence[str], targets: Sequence[int]) -> dict[str, float]:
+    """Every reading of one matrix by its metric key.
+
+    Args:
+        matrix: int64 `(C, K)`.
+        class_names: C names with distinct slugs.
+        targets: the classes let off; may be empty.
+
+    Returns:
+        `iou/<class>`, `precision/<class>`, `recall/<class>`, `f1/<class>` in [0, 1] and `support/<class>` in pixels;
+        `miou`, `pixel_accuracy` in [0, 1], `classes_present`; with targets also `miou_without_target`. NaN as in
+        `fnmask.metrics.confusion`.
+
+    Raises:
+        ValueError: not one matrix, a wrong number of names, names with one slug, or a target that is no class.
+    """
+    if matrix.shape != (len(class_names), len(class_names)):
+        raise ValueError(f"A matrix of shape {matrix.shape} does not go with {len(class_names)} class names.")
+    slugs = [slug(name) for name in class_names]
+    if len(set(slugs)) != len(slugs):
+        raise ValueError(f"The class names {list(class_names)} give the slugs {slugs}; rename one of the equal ones.")
+    per_class = {
+        "iou": confusion.iou(matrix),
+        "precision": confusion.precision(matrix),
+        "recall": confusion.recall(matrix),
+        "f1": confusion.f1(matrix),
+        "support": confusion.support(matrix),
+    }
+    readings = {
+        f"{metric}/{name}": float(value)
+        for metric, values in per_class.items()
+        for name, value in zip(slugs, values, strict=True)
+    }
+    readings["miou"] = float(confusion.mean_iou(matrix))
+    if targets:
+        readings["miou_without_target"] = float(confusion.mean_iou_without(matrix, targets))
+    readings["pixel_accuracy"] = float(confusion.pixel_accuracy(matrix))
+    readings["classes_present"] = float(confusion.classes_present(matrix))
+    return readings
+
+
+def tradeoff(matrix: IntArray, control: IntArray, targets: Sequence[int]) -> dict[str, float]:
+    """What letting the targets off cost them and won the others, against the plain control. In points (x 100).
+
+    Args:
+        matrix: int64 `(C, K)` of the variant.
+        control: int64 `(C, K)` of the plain loss with the same seed, backbone and data.
+        targets: the classes let off, at least one; their readings are averaged.
+
+    Returns:
+        `tradeoff/target_cost`: IoU that the target lost. `tradeoff/others_gain`: mean IoU that the other classes won.
+        `tradeoff/target_precision_gain`, `tradeoff/target_recall_cost`. Positive costs are bad, positive gains good.
+        NaN where a reading is not defined, such as the precision of a class that is no longer predicted.
+
+    Raises:
+        ValueError: no target, a target that is no class, or matrices over different pixels.
+    """
+    if not targets:
+        raise ValueError("A trade-off needs at least one target; the plain loss has none.")
+    check_class_indices(targets, num_classes=matrix.shape[-1], name="targets")
+    if not np.array_equal(confusion.support(matrix), confusion.support(control)):
+        raise ValueError("The two matrices count different pixels; compare runs on the same split at the same size.")
+    chosen = list(targets)
+    gain = {
+        "iou": confusion.iou(matrix) - confusion.iou(control),
+        "precision": confusion.precision(matrix) - confusion.precision(control),
+        "recall": confusion.recall(matrix) - confusion.recall(control),
+    }
+    others = confusion.mean_iou_without(matrix, chosen) - confusion.mean_iou_without(control, chosen)
+    return {
+        "tradeoff/target_cost": -POINTS * float(gain["iou"][chosen].mean()),
+        "tradeoff/others_gain": POINTS * float(others),
+        "tradeoff/target_precision_gain": POINTS * float(gain["precision"][chosen].mean()),
+        "tradeoff/target_recall_cost": -POINTS * float(gain["recall"][chosen].mean()),
+    }

@@ -1,0 +1,129 @@
+"""The axes of every array, and the checks at the door.
+
+Axis legend, used in docstrings and in suffixes of dense code:
+
+    B  images of a batch          N  images of a split
+    H  rows of an image           W  columns of an image
+    C  classes                    K  classes too, where a second class axis is meant: `[..., C, K]` = [true, predicted]
+
+Images are `(B, H, W, 3)` float32 in [0, 255], labels `(B, H, W)` integers, logits `(B, H, W, C)`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+Tensor = Any
+"""A tensor of whichever backend Keras runs on, or a NumPy array. Keras ships no types."""
+
+
+def check_num_classes(num_classes: int) -> None:
+    """Raises ValueError unless there are at least two classes."""
+    if num_classes < 2:
+        raise ValueError(
+            f"num_classes={num_classes}, but at least 2 are needed: give a one-class problem a background class."
+        )
+
+
+def check_class_indices(indices: Sequence[int], *, num_classes: int, name: str) -> None:
+    """Raises ValueError unless the indices are distinct class ids."""
+    wrong = [index for index in indices if not 0 <= index < num_classes]
+    if wrong:
+        raise ValueError(f"{name}={list(indices)} holds {wrong}, but class ids run from 0 to {num_classes - 1}.")
+    if len(set(indices)) != len(indices):
+        raise ValueError(f"{name}={list(indices)} names a class twice; name each class once.")
+
+
+def check_option(value: str, *, allowed: Sequence[str], name: str) -> None:
+    """Raises ValueError unless the value is one of the allowed words."""
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r} is not known; use one of {', '.join(allowed)}.")
+
+
+def check_confusion_matrix(matrix: np.ndarray[Any, Any]) -> None:
+    """Raises ValueError unless the last two axes are equal and every entry is a count."""
+    if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
+        raise ValueError(f"A confusion matrix has shape (..., C, C), not {matrix.shape}.")
+    if not np.issubdtype(matrix.dtype, np.integer):
+        raise ValueError(f"A confusion matrix holds integer counts, not {matrix.dtype}; sum matrices, never average.")
+    if (matrix < 0).any():
+        raise ValueError(
+            "A confusion matrix holds a negative count, the sign of labels that are neither a class nor ignore_class; "
+            "declare ignore_class or repair the labels."
+        )
+
+
+def check_logits(y_true: Tensor, y_pred: Tensor) -> None:
+    """Raises ValueError unless labels `(B, H, W[, 1 or C])` go with logits `(B, H, W, C)`; unknown sizes pass."""
+    if len(y_pred.shape) != 4:
+        raise ValueError(f"Logits have shape (B, H, W, C), not {tuple(y_pred.shape)}.")
+    check_num_classes(y_pred.shape[-1])
+    check_same_pixels(y_true, y_pred)
+
+
+def check_same_pixels(y_true: Tensor, y_pred: Tensor) -> None:
+    """Raises ValueError unless the first three axes agree; unknown sizes pass."""
+    pairs = zip(tuple(y_true.shape)[:3], tuple(y_pred.shape)[:3], strict=False)
+    if len(y_true.shape) not in (3, 4) or any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        raise ValueError(
+            f"Labels of shape {tuple(y_true.shape)} do not go with predictions of shape {tuple(y_pred.shape)}; "
+            "give labels (B, H, W), (B, H, W, 1) or one-hot (B, H, W, C)."
+        )
+
+
+def check_label_values(labels: np.ndarray[Any, Any], *, num_classes: int, ignore_class: int | None) -> None:
+    """Raises ValueError if a label is neither a class id nor `ignore_class`."""
+    found = np.unique(labels).tolist()
+    stray = [f"{value:g}" for value in found if value != ignore_class and not 0 <= value < num_classes]
+    if stray:
+        raise ValueError(
+            f"The labels hold {', '.join(stray[:5])}, but the classes are 0..{num_classes - 1} and "
+            f"ignore_class={ignore_class}. "
+            "Set ignore_class to the value that marks pixels without a label, or repair the labels."
+        )
+
+
+def label_rows(y_true: Tensor, *, num_classes: int, ignore_class: int | None) -> Tensor:
+    """The row of an extended table that each label reads.
+
+    A table over classes is extended by two rows (see `losses.masks.lookup`): row C is for void and row C + 1 for labels
+    that are neither a class nor void. So no label is ever clamped to a class that it does not name.
+
+    Args:
+        y_true: labels `(B, H, W)` or `(B, H, W, 1)` of any number type, or one-hot `(B, H, W, C)` where an all-zero
+            vector is void. Soft labels count as their largest entry.
+        num_classes: C.
+        ignore_class: the label that marks void, any integer, or None.
+
+    Returns:
+        int32 `(B, H, W)` in [0, C + 1]: the class, C at void, C + 1 at an undeclared label.
+
+    Raises:
+        ValueError: the last axis is neither 1 nor C; or, where the values can be read (eagerly), a label is undeclared.
+    """
+    from keras import ops  # here, because configurations are checked without loading a backend
+
+    one_hot = len(y_true.shape) == 4 and y_true.shape[-1] != 1
+    if one_hot:
+        if y_true.shape[-1] != num_classes:
+            raise ValueError(f"One-hot labels have {y_true.shape[-1]} channels, but there are {num_classes} classes.")
+        labels = ops.cast(ops.argmax(y_true, axis=-1), "int32")
+    else:
+        labels = ops.squeeze(y_true, axis=-1) if len(y_true.shape) == 4 else y_true
+        if _is_readable(labels):
+            check_label_values(ops.convert_to_numpy(labels), num_classes=num_classes, ignore_class=ignore_class)
+        labels = ops.cast(labels, "int32")
+
+    is_class = ops.logical_and(labels >= 0, labels < num_classes)
+    rows = ops.where(is_class, labels, num_classes + 1)
+    if ignore_class is not None:
+        rows = ops.where(labels == ignore_class, num_classes, rows)
+    if one_hot:
+        rows = ops.where(ops.all(ops.equal(y_true, 0), axis=-1), num_classes, rows)
+    return rows
+
+
+def _is_readable(values: Tensor) -> bool:
+    # An eager TensorFlow or torch tensor has .numpy; one being traced does not.
+    return isinstance(values, np.ndarray) or hasattr(values, "numpy")
