@@ -1,0 +1,114 @@
+"""The `fnmask` command: compare sweeps; `fnmask train` is `train.py` for an installed copy."""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+EXIT_REFUSED = 2
+
+_DATABASE_NAME = "mlflow.db"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: words after the command's name; None for those of the process.
+
+    Returns:
+        The exit code: 0, or 2 when there is nothing to compare.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["train"]:
+        return _train(words[1:])
+    arguments = _build_parser().parse_args(words)
+    exit_code: int = arguments.command(arguments)
+    return exit_code
+
+
+def find_root(start: Path) -> Path | None:
+    """The project root: the folder itself or its nearest parent that holds `mlflow.db`, or None."""
+    folders = [start.resolve(), *start.resolve().parents]
+    return next((folder for folder in folders if (folder / _DATABASE_NAME).is_file()), None)
+
+
+def report_dir(root: Path, study: str) -> Path:
+    """Where the comparison of a study is written unless told otherwise: `mlruns/reports/<study>`."""
+    return root / "mlruns" / "reports" / (re.sub(r"[^\w\-.]+", "_", study).strip(".") or "sweep")
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="fnmask",
+        description="Losses that ignore the false negatives of a class: compare the variants of a sweep.",
+        epilog="Start runs and sweeps with train.py: python train.py --multirun +sweeps=quickstart",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    compare = commands.add_parser(
+        "compare",
+        help="print what each loss variant of a sweep costs and buys, and write the HTML page",
+        description="Print what each loss variant of a sweep costs and buys per class, against the plain control of "
+        "the same seed, and write an HTML page and CSV files.",
+    )
+    compare.add_argument("--sweep", metavar="NAME|RUN_ID", help="study name or run id (default: the newest sweep)")
+    compare.add_argument("--split", choices=("val", "test"), help="main split (default: test when there, else val)")
+    compare.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder for the files (default: mlruns/reports/<study>)"
+    )
+    compare.add_argument("--experiment", default="fnmask", help="MLflow experiment (default: %(default)s)")
+    compare.set_defaults(command=_compare)
+    # Only named here, for --help: its own words are Hydra's, which argparse would misread.
+    commands.add_parser("train", help="one run, or with --multirun a sweep: train.py for an installed copy")
+    return parser
+
+
+def _train(words: Sequence[str]) -> int:
+    """`fnmask train`: Hydra reads its overrides from the process' arguments."""
+    from fnmask.train import main as train
+
+    sys.argv = ["fnmask train", *words]
+    train()
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    """`fnmask compare`."""
+    root = find_root(Path.cwd())
+    if root is None and not os.environ.get("MLFLOW_TRACKING_URI"):
+        return _refuse(
+            f"No {_DATABASE_NAME} in {Path.cwd()} or above it, so there is no sweep to compare. Go to the project "
+            "root, or start a sweep: python train.py --multirun +sweeps=quickstart"
+        )
+    # Imported here: MLflow takes seconds, and --help should not wait for it.
+    from rich.console import Console
+
+    from fnmask.compare.comparison import write_comparison
+    from fnmask.compare.terminal import comparison_renderable
+    from fnmask.tracking.mlflow_store import MlflowStore
+    from fnmask.tracking.records import SweepNotFoundError
+
+    try:
+        store = MlflowStore(root or Path.cwd(), arguments.experiment)
+        study = store.find_sweep(arguments.sweep)
+        output = arguments.output or report_dir(store.root, study.tag("study"))
+        result = write_comparison(store, study.run_id, output, split=arguments.split)
+    except (SweepNotFoundError, ValueError) as error:
+        return _refuse(str(error))
+    console = Console()
+    if console.is_terminal:
+        console.print(comparison_renderable(result.sweep, result.main, width=max(80, console.width)))
+    else:
+        print(result.table, end="")
+    print(f"\npage: {result.report}")
+    print(f"numbers: {', '.join(str(path) for name, path in result.paths.items() if name.endswith('.csv'))}")
+    return 0
+
+
+def _refuse(message: str) -> int:
+    """Say why nothing was done."""
+    print(f"fnmask: {message}", file=sys.stderr)
+    return EXIT_REFUSED

@@ -1,0 +1,124 @@
+"""The picture of the trade-off: what each variant costs the target, and what it wins the other classes."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from fnmask.compare.table import ComparisonTable, Row, Spread
+from fnmask.compare.wording import percent, seeds_text, signed
+
+# After Okabe and Ito, told apart with color-blind eyes; middle tones, to be seen on white and on black.
+TARGET_COLORS = ("#2b86c9", "#d9672b", "#159f76", "#c06fa3", "#8f8a2f", "#7a6fd0")
+CONTROL_COLOR = "#8a8f98"
+
+
+def pareto_figure(table: ComparisonTable) -> go.Figure:
+    """Target cost against the gain of the other classes, both in IoU points; up and to the left is better.
+
+    Args:
+        table: rows without a trade-off (no target, no plain control) are left out.
+
+    Returns:
+        A figure without background or text color of its own, so that the page's theme shows through. Plain is at
+        (0, 0), down-weight controls are diamonds, a line joins the front, whose points are numbered as in
+        `front_rows`; bars span the seeds.
+    """
+    rated = [row for row in table.rows if row.control != "plain" and not _unrated(row)]
+    figure = go.Figure()
+    numbers = {row.variant: str(index) for index, row in enumerate(front_rows(table), start=1)}
+    figure.add_hline(y=0, line={"width": 1, "color": CONTROL_COLOR, "dash": "dot"})
+    figure.add_vline(x=0, line={"width": 1, "color": CONTROL_COLOR, "dash": "dot"})
+    _add_front(figure, rated, plain_on_front=any(row.on_front for row in table.rows if row.control == "plain"))
+    targets = list(dict.fromkeys(", ".join(row.targets) for row in rated))
+    for index, target in enumerate(targets):
+        rows = [row for row in rated if ", ".join(row.targets) == target]
+        color = TARGET_COLORS[index % len(TARGET_COLORS)]
+        _add_points(figure, [row for row in rows if not row.control], numbers, name=f"target {target}", color=color)
+        controls = [row for row in rows if row.control]
+        label = f"down-weight control, {target}"
+        _add_points(figure, controls, numbers, name=label, color=color, symbol="diamond")
+    figure.add_scatter(
+        x=[0], y=[0], mode="markers+text", text=["plain"], textposition="bottom right", name="plain control",
+        marker={"symbol": "square", "size": 12, "color": CONTROL_COLOR}, hovertemplate="plain control<extra></extra>",
+    )  # fmt: skip
+    figure.update_layout(
+        xaxis={"title": {"text": "target cost: IoU points that the target lost (less is better)"}, "zeroline": False},
+        yaxis={"title": {"text": "others' gain: mean IoU points won (more is better)"}, "zeroline": False},
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", height=520, hovermode="closest",
+        margin={"l": 60, "r": 20, "t": 20, "b": 60}, legend={"orientation": "h", "y": -0.18},
+        font={"family": "system-ui, sans-serif", "size": 13},
+    )  # fmt: skip
+    return figure
+
+
+def front_rows(table: ComparisonTable) -> list[Row]:
+    """The rows on the front, from the cheapest for the target on, without plain; numbered so in the picture."""
+    rows = [row for row in table.rows if row.on_front and row.control != "plain"]
+    return sorted(rows, key=lambda row: row.values["target_cost"].mean)
+
+
+def _unrated(row: Row) -> bool:
+    """True when the row has no place in the picture."""
+    return math.isnan(row.values["target_cost"].mean) or math.isnan(row.values["others_gain"].mean)
+
+
+def _add_front(figure: go.Figure, rated: Sequence[Row], *, plain_on_front: bool) -> None:
+    """A line through the points that no other point beats in both."""
+    points = [(row.values["target_cost"].mean, row.values["others_gain"].mean) for row in rated if row.on_front]
+    if plain_on_front:
+        points.append((0.0, 0.0))
+    points.sort()
+    figure.add_scatter(
+        x=[x for x, _ in points], y=[y for _, y in points], mode="lines", name="front", hoverinfo="skip",
+        line={"width": 1.5, "color": CONTROL_COLOR, "shape": "hv"},
+    )  # fmt: skip
+
+
+def _add_points(
+    figure: go.Figure,
+    rows: Sequence[Row],
+    numbers: Mapping[str, str],
+    *,
+    name: str,
+    color: str,
+    symbol: str = "circle",
+) -> None:
+    """One trace: a point for each row, with its number when it is on the front."""
+    if not rows:
+        return
+    costs = [row.values["target_cost"] for row in rows]
+    gains = [row.values["others_gain"] for row in rows]
+    figure.add_scatter(
+        x=[cost.mean for cost in costs], y=[gain.mean for gain in gains], mode="markers+text", name=name,
+        text=[numbers.get(row.variant, "") for row in rows], textposition="middle center",
+        textfont={"color": "white", "size": 12}, error_x=_bars(costs, color), error_y=_bars(gains, color),
+        marker={"symbol": symbol, "size": [20 if row.variant in numbers else 11 for row in rows],
+                "color": color, "opacity": 1},
+        customdata=[[row.variant, seeds_text(len(row.seeds)), _hover(row)] for row in rows],
+        hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>%{customdata[2]}<extra></extra>",
+    )  # fmt: skip
+
+
+def _bars(spreads: Sequence[Spread], color: str) -> dict[str, object]:
+    """Bars from the lowest to the highest seed; none where there is one seed."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [spread.high - spread.mean for spread in spreads],
+        "arrayminus": [spread.mean - spread.low for spread in spreads],
+        "visible": any(spread.count > 1 for spread in spreads),
+        "thickness": 1,
+        "width": 3,
+        "color": color,
+    }
+
+
+def _hover(row: Row) -> str:
+    """The numbers behind a point."""
+    values = row.values
+    return (
+        f"target cost {percent(values['target_cost'].mean)}, others' gain {signed(values['others_gain'].mean)}<br>"
+        f"target IoU {percent(values['target_iou'].mean)}, precision {percent(values['target_precision'].mean)}, "
+        f"recall {percent(values['target_recall'].mean)}<br>mIoU {percent(values['miou'].mean)}"
+    )

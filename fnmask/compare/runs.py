@@ -1,0 +1,159 @@
+"""The finished trials of a sweep, read back from the store into plain values."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fnmask.tracking.artifacts import CLASSES, confusion_name, unpack_classes, unpack_confusion
+from fnmask.tracking.mlflow_store import MlflowStore
+from fnmask.tracking.records import DatasetRecord, RunRecord, SweepNotFoundError
+
+SPLITS = ("test", "val")
+
+_FINISHED = ("complete", "infeasible")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One finished trial.
+
+    Attributes:
+        run_id: its run in the store.
+        number: trial number; -1 for a run outside a sweep.
+        variant: label of the loss variant and the weighting, the same over seeds.
+        control: `"plain"`, `"class_downweight"` or `""`.
+        seed: of the run.
+        targets: names of the classes whose false negatives the loss lets off; empty for plain.
+        reference: digest of seed, backbone and data. Trials are compared with the plain control of the same one.
+        matrices: by split, `(N, C, C)` int64 pixel counts `[image, true, predicted]`.
+        params: the resolved configuration.
+    """
+
+    run_id: str
+    number: int
+    variant: str
+    control: str
+    seed: str
+    targets: tuple[str, ...]
+    reference: str
+    matrices: Mapping[str, NDArray[np.int64]]
+    params: Mapping[str, str]
+
+    def total(self, split: str) -> NDArray[np.int64]:
+        """The `(C, C)` confusion matrix of a whole split."""
+        total: NDArray[np.int64] = self.matrices[split].sum(axis=0)
+        return total
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep and its finished trials.
+
+    Attributes:
+        record: the parent run.
+        class_names: C names.
+        trials: finished trials in the order of their numbers; of several with the same variant and reference the
+            newest only.
+        baselines: the plain control of each reference, from this sweep or an earlier one.
+        outcomes: number of trials by outcome, unfinished ones too.
+        datasets: the splits that the trials used.
+    """
+
+    record: RunRecord
+    class_names: tuple[str, ...]
+    trials: tuple[Trial, ...]
+    baselines: Mapping[str, Trial]
+    outcomes: Mapping[str, int]
+    datasets: tuple[DatasetRecord, ...]
+
+    @property
+    def study(self) -> str:
+        """Name of the study."""
+        return self.record.tag("study") or self.record.name
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that every trial has, the main one first: test when there, else val."""
+        return tuple(split for split in SPLITS if all(split in trial.matrices for trial in self.trials))
+
+    @property
+    def only_targets(self) -> tuple[str, ...]:
+        """The targets of the sweep when all its trials share them, else empty."""
+        found = {trial.targets for trial in self.trials if trial.targets}
+        return found.pop() if len(found) == 1 else ()
+
+
+def load_sweep(store: MlflowStore, name_or_id: str | None = None) -> Sweep:
+    """Read a sweep.
+
+    Args:
+        store: holds the runs.
+        name_or_id: study name, run id or the beginning of one; None for the newest sweep.
+
+    Raises:
+        SweepNotFoundError: no such sweep, or it has no finished trial.
+        ValueError: its trials do not share one list of classes, or have no split in common.
+    """
+    record = store.find_sweep(name_or_id)
+    runs = store.runs(record.run_id)
+    outcomes = Counter(run.tag("outcome") or run.status.lower() for run in runs)
+    finished = [run for run in runs if run.status == "FINISHED" and run.tag("outcome") in _FINISHED]
+    if not finished:
+        seen = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "none started"
+        raise SweepNotFoundError(f"Sweep {record.tag('study')!r} has no finished trial to compare (trials: {seen}).")
+    class_names = _shared_classes(store, finished)
+    newest = {(run.tag("variant"), run.tag("reference")): run for run in finished}  # runs come oldest first
+    trials = sorted((_load_trial(store, run) for run in newest.values()), key=lambda trial: trial.number)
+    sweep = Sweep(
+        record=record,
+        class_names=class_names,
+        trials=tuple(trials),
+        baselines=_baselines(store, trials, class_names),
+        outcomes=outcomes,
+        datasets=tuple(dict.fromkeys(dataset for run in finished for dataset in run.datasets)),
+    )
+    if not sweep.splits:
+        raise ValueError(f"The trials of sweep {sweep.study!r} have no split in common, so nothing can be compared.")
+    return sweep
+
+
+def _load_trial(store: MlflowStore, run: RunRecord) -> Trial:
+    """One run with its confusion matrices."""
+    present = store.artifact_names(run.run_id, "confusion")
+    names = {split: confusion_name(split) for split in SPLITS if confusion_name(split) in present}
+    return Trial(
+        run_id=run.run_id,
+        number=-1 if run.trial is None else run.trial,
+        variant=run.tag("variant") or run.name,
+        control=run.tag("control"),
+        seed=run.tag("seed"),
+        targets=tuple(name for name in run.tag("targets").split(",") if name),
+        reference=run.tag("reference"),
+        matrices={split: unpack_confusion(store.read_artifact(run.run_id, name))[0] for split, name in names.items()},
+        params=run.params,
+    )
+
+
+def _shared_classes(store: MlflowStore, runs: list[RunRecord]) -> tuple[str, ...]:
+    """The class names of the runs, which must be the same."""
+    found = {unpack_classes(store.read_artifact(run.run_id, CLASSES)).names for run in runs}
+    if len(found) > 1:
+        lists = "; ".join(", ".join(names) for names in sorted(found))
+        raise ValueError(
+            f"The trials of this sweep have different classes ({lists}) and cannot stand in one table. Use one data "
+            "set per study."
+        )
+    return found.pop()
+
+
+def _baselines(store: MlflowStore, trials: list[Trial], class_names: tuple[str, ...]) -> dict[str, Trial]:
+    """The plain control of every reference: from the sweep itself, else the newest in the store."""
+    baselines = {trial.reference: trial for trial in trials if trial.control == "plain"}
+    for reference in {trial.reference for trial in trials} - set(baselines):
+        run = store.find_control(reference) if reference else None
+        if run is not None and unpack_classes(store.read_artifact(run.run_id, CLASSES)).names == class_names:
+            baselines[reference] = _load_trial(store, run)
+    return baselines

@@ -1,0 +1,82 @@
+"""Names and formats of the files that every run keeps: written at the end of a trial, read by the comparison."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONFIG = "config.yaml"
+CLASSES = "classes.json"
+OVERLAYS = "overlays/val.png"
+
+
+def confusion_name(split: str, ending: str = "npz") -> str:
+    """Name of a split's confusion matrix: `npz` for counts per image, `csv` and `png` for their sum."""
+    return f"confusion/{split}.{ending}"
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """The classes of a data set, as a run keeps them.
+
+    Attributes:
+        names: C names.
+        colors: C colors, red, green, blue in [0, 255].
+        ignore_class: label of void pixels, or None.
+    """
+
+    names: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    ignore_class: int | None
+
+
+def pack_classes(classes: ClassList) -> bytes:
+    """The content of `classes.json`."""
+    content = {"names": classes.names, "colors": classes.colors, "ignore_class": classes.ignore_class}
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def unpack_classes(content: bytes) -> ClassList:
+    """Read what `pack_classes` wrote."""
+    raw = json.loads(content)
+    return ClassList(tuple(raw["names"]), tuple((r, g, b) for r, g, b in raw["colors"]), raw["ignore_class"])
+
+
+def pack_confusion(matrices: NDArray[np.int64], ids: Sequence[str]) -> bytes:
+    """The content of `confusion/<split>.npz`.
+
+    Args:
+        matrices: `(N, C, C)` pixel counts of each image, indexed `[image, true, predicted]`.
+        ids: N image ids, in the same order.
+
+    Raises:
+        ValueError: the shapes do not fit, or the counts are no integers.
+    """
+    square = matrices.ndim == 3 and matrices.shape[1] == matrices.shape[2]
+    if not square or len(ids) != len(matrices) or not np.issubdtype(matrices.dtype, np.integer):
+        raise ValueError(
+            f"Got matrices of shape {matrices.shape} and type {matrices.dtype} with {len(ids)} ids; needed integers "
+            "(N, C, C) and N ids."
+        )
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, matrices=matrices.astype(np.int64), ids=np.array(ids, dtype=np.str_))
+    return buffer.getvalue()
+
+
+def unpack_confusion(content: bytes) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Read what `pack_confusion` wrote: `(N, C, C)` int64 counts and N ids."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return arrays["matrices"], tuple(arrays["ids"].tolist())
+
+
+def confusion_csv(matrix: NDArray[np.int64], class_names: Sequence[str]) -> bytes:
+    """A `(C, C)` matrix as CSV: one row for each true class, one column for each predicted class, in pixels."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["true \\ predicted", *class_names])
+    writer.writerows([name, *row] for name, row in zip(class_names, matrix.tolist(), strict=True))
+    return text.getvalue().encode()

@@ -1,0 +1,121 @@
+"""Files, attachment and the command, on a real store."""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fnmask import cli
+from fnmask.compare import write_comparison
+from fnmask.tracking.mlflow_store import MlflowStore
+
+AddTrial = Callable[..., str]
+PLAIN = [[80, 20, 0], [10, 40, 0], [0, 10, 40]]
+SOFT = [[95, 5, 0], [20, 30, 0], [0, 0, 50]]
+
+
+@pytest.fixture
+def parent(store: MlflowStore, add_trial: AddTrial) -> str:
+    parent = store.open_sweep(study="roads & <cars>", tags={"fnmask.commit": "abc123"}, params={"study": {"n": 2}})
+    add_trial(parent, 0, "plain", PLAIN, control="plain")
+    add_trial(parent, 1, "soft</script> road a=0", SOFT)
+    store.close_sweep(parent, "finished")
+    return parent
+
+
+def test_everything_is_written_and_attached(store: MlflowStore, parent: str, tmp_path: Path) -> None:
+    result = write_comparison(store, None, tmp_path / "out" / "deep")
+    assert set(result.paths) == {"report.html", "table.txt", "test.csv", "val.csv"}
+    assert result.main.split == "test"
+    assert result.paths["table.txt"].read_text() == result.table
+    with result.paths["test.csv"].open(newline="") as file:
+        assert [row["iou_car_percent"] for row in csv.DictReader(file)] == ["80.0000", "100.0000"]
+    for name, path in result.paths.items():
+        assert store.read_artifact(parent, f"compare/{name}") == path.read_bytes()
+    assert store.find_sweep().status == "FINISHED", "attaching does not open the run again"
+
+
+def test_page_needs_no_network_and_escapes_names(store: MlflowStore, parent: str, tmp_path: Path) -> None:
+    page = write_comparison(store, None, tmp_path, attach=False).report.read_text()
+    assert store.artifact_names(parent, "compare") == ()
+    assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=", page)
+    assert page.count("<script>") == 2
+    assert page.count("</script>") == 2
+    assert "roads &amp; &lt;cars&gt;" in page
+    assert "soft&lt;/script&gt; road a=0" in page
+    assert "prefers-color-scheme: dark" in page
+    for fact in ("abc123", "toy, 2 images", "2 complete", "epochs 3"):
+        assert fact in page
+
+
+def test_split_can_be_chosen(store: MlflowStore, parent: str, tmp_path: Path) -> None:
+    assert write_comparison(store, None, tmp_path, split="val", attach=False).main.split == "val"
+    with pytest.raises(ValueError, match=r"'train'.*test, val"):
+        write_comparison(store, None, tmp_path, split="train")
+
+
+def test_command_prints_the_table_and_the_page(
+    store: MlflowStore, parent: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = store.root / "some" / "where"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    assert cli.main(["compare"]) == 0
+    output = capsys.readouterr().out
+    page = store.root / "mlruns" / "reports" / "roads_cars_" / "report.html"
+    assert page.is_file()
+    assert f"page: {page}" in output
+    assert "+13.2" in output
+    assert cli.main(["compare", "--sweep", parent[:10], "--split", "val", "--output", "here"]) == 0
+    assert (folder / "here" / "val.csv").is_file()
+
+
+def test_command_refuses_in_one_line(
+    store: MlflowStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(store.root)
+    assert cli.main(["compare"]) == 2
+    assert "No sweep has been run yet" in capsys.readouterr().err
+    store.open_sweep(study="s", tags={}, params={})
+    assert cli.main(["compare", "--sweep", "other"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    monkeypatch.setattr(cli, "find_root", lambda start: None)
+    assert cli.main(["compare"]) == 2
+    assert "No mlflow.db" in capsys.readouterr().err
+
+
+def test_root_is_the_nearest_parent_with_a_database(tmp_path: Path) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (tmp_path / "mlflow.db").touch()
+    assert cli.find_root(inner) == tmp_path
+    (tmp_path / "a" / "mlflow.db").touch()
+    assert cli.find_root(inner) == tmp_path / "a"
+
+
+def test_help_needs_neither_mlflow_nor_tensorflow() -> None:
+    code = (
+        "import sys, contextlib; from fnmask import cli\n"
+        "with contextlib.suppress(SystemExit): cli.main(['compare', '--help'])\n"
+        "print([name for name in ('tensorflow', 'keras', 'mlflow', 'numpy') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--sweep" in result.stdout
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_comparing_needs_no_tensorflow(store: MlflowStore, parent: str) -> None:
+    code = (
+        "import sys; from fnmask.cli import main; code = main(['compare'])\n"
+        "print(code, 'tensorflow' in sys.modules, 'keras' in sys.modules)"
+    )
+    command = [sys.executable, "-W", "error", "-c", code]
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=store.root, env=environment)
+    assert result.stdout.splitlines()[-1] == "0 False False"
+    assert result.stderr == ""

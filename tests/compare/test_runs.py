@@ -1,0 +1,83 @@
+"""Reading a sweep back from the store."""
+
+from collections.abc import Callable
+
+import pytest
+
+from fnmask.compare.runs import load_sweep
+from fnmask.tracking.artifacts import ClassList
+from fnmask.tracking.mlflow_store import MlflowStore
+from fnmask.tracking.records import SweepNotFoundError
+
+AddTrial = Callable[..., str]
+PLAIN = [[80, 20, 0], [10, 40, 0], [0, 10, 40]]
+SOFT = [[95, 5, 0], [20, 30, 0], [0, 0, 50]]
+
+
+@pytest.fixture
+def parent(store: MlflowStore) -> str:
+    return store.open_sweep(study="s", tags={}, params={})
+
+
+def test_trials_are_read_whole(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
+    add_trial(parent, 0, "plain", PLAIN, control="plain")
+    add_trial(parent, 1, "soft", SOFT, targets="road,car")
+    add_trial(parent, 2, "soft", PLAIN, outcome="failed:crash")
+    add_trial(parent, 3, "pruned", PLAIN, outcome="pruned")
+    sweep = load_sweep(store)
+    assert sweep.study == "s"
+    assert sweep.class_names == ("land", "road", "car")
+    assert [trial.number for trial in sweep.trials] == [0, 1]
+    assert sweep.trials[1].targets == ("road", "car")
+    assert sweep.trials[1].matrices["test"].shape == (2, 3, 3)
+    assert sweep.trials[1].total("test").tolist() == SOFT
+    assert sweep.trials[1].total("val").tolist() == PLAIN
+    assert sweep.splits == ("test", "val")
+    assert sweep.outcomes == {"complete": 2, "failed:crash": 1, "pruned": 1}
+    assert sweep.baselines["ref0"].number == 0
+    assert {dataset.context for dataset in sweep.datasets} == {"val", "test"}
+
+
+def test_newest_of_equal_trials_counts(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
+    add_trial(parent, 0, "soft", PLAIN)
+    add_trial(parent, 1, "soft", SOFT)
+    add_trial(parent, 2, "soft", SOFT, seed=1)
+    assert [(trial.number, trial.seed) for trial in load_sweep(store).trials] == [(1, "0"), (2, "1")]
+
+
+def test_a_split_counts_only_when_all_trials_have_it(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
+    add_trial(parent, 0, "plain", PLAIN, control="plain")
+    add_trial(parent, 1, "soft", SOFT, splits=("val",))
+    assert load_sweep(store).splits == ("val",)
+
+
+def test_control_of_an_earlier_sweep_is_used(store: MlflowStore, add_trial: AddTrial) -> None:
+    earlier = store.open_sweep(study="earlier", tags={}, params={})
+    add_trial(earlier, 7, "plain", PLAIN, control="plain")
+    later = store.open_sweep(study="later", tags={}, params={})
+    add_trial(later, 0, "soft", SOFT)
+    sweep = load_sweep(store, "later")
+    assert [trial.variant for trial in sweep.trials] == ["soft"]
+    assert sweep.baselines["ref0"].variant == "plain"
+
+
+def test_sweep_without_a_finished_trial(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
+    with pytest.raises(SweepNotFoundError, match="none started"):
+        load_sweep(store)
+    add_trial(parent, 0, "soft", SOFT, outcome="failed:memory")
+    with pytest.raises(SweepNotFoundError, match="1 failed:memory"):
+        load_sweep(store, "s")
+
+
+def test_different_classes_do_not_stand_in_one_table(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
+    add_trial(parent, 0, "plain", PLAIN, control="plain")
+    add_trial(parent, 1, "soft", SOFT, classes=ClassList(("a", "b", "c"), ((0, 0, 0),) * 3, None))
+    with pytest.raises(ValueError, match=r"a, b, c; land, road, car.*one data set"):
+        load_sweep(store)
+
+
+def test_no_split_in_common(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
+    add_trial(parent, 0, "plain", PLAIN, control="plain", splits=("val",))
+    add_trial(parent, 1, "soft", SOFT, splits=("test",))
+    with pytest.raises(ValueError, match="no split in common"):
+        load_sweep(store)

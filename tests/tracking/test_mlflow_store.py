@@ -1,0 +1,176 @@
+"""The store against a real MLflow on SQLite."""
+
+import math
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from fnmask.tracking.mlflow_store import MlflowStore
+from fnmask.tracking.records import DatasetRecord, SweepNotFoundError
+from fnmask.tracking.tracker import Tracker
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    root = tmp_path_factory.mktemp("empty root")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        MlflowStore(root, "elsewhere")
+    return (root / "mlflow.db").read_bytes()
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPatch) -> MlflowStore:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "mlflow.db").write_bytes(empty_database)
+    return MlflowStore(tmp_path, "fnmask")
+
+
+def client_of(store: MlflowStore) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{store.root}/mlflow.db")
+
+
+def test_a_run_keeps_everything(store: MlflowStore) -> None:
+    parent = store.open_sweep(study="s", tags={"fnmask.commit": "c"}, params={"n_trials": 3})
+    data = [DatasetRecord("camvid", "ab" * 32, split, "/data", 5) for split in ("train", "val", "test")]
+    tracker: Tracker = store.start_run(
+        name="trial 0",
+        parent_run_id=parent,
+        params={"loss": {"alpha": 0.5}, "long": "x" * 7000, **{f"many.{n}": n for n in range(150)}},
+        tags={"fnmask.kind": "trial", "fnmask.trial": "0"},
+        datasets=data,
+    )
+    tracker.log_metrics({"val/iou/road": 0.25, "val/iou/car": math.nan}, step=0)
+    tracker.log_metrics({"val/iou/road": 0.5}, step=1)
+    tracker.log_artifact("confusion/val.csv", b"1,2\n")
+    tracker.finish("complete")
+    (run,) = store.runs(parent)
+    assert run.status == "FINISHED"
+    assert run.tag("outcome") == "complete"
+    assert run.trial == 0
+    assert run.params["loss.alpha"] == "0.5"
+    assert len(run.params["long"]) == 6000
+    assert run.params["many.149"] == "149"
+    assert run.metrics == {"val/iou/road": 0.5}
+    assert [(d.name, d.context, d.n_images, d.source) for d in run.datasets] == [
+        ("camvid", split, 5, "/data") for split in ("train", "val", "test")
+    ]
+    history = client_of(store).get_metric_history(run.run_id, "val/iou/road")
+    assert [(point.step, point.value) for point in history] == [(0, 0.25), (1, 0.5)]
+    assert store.read_artifact(run.run_id, "confusion/val.csv") == b"1,2\n"
+    assert store.artifact_names(run.run_id, "confusion") == ("confusion/val.csv",)
+    assert store.artifact_names(run.run_id, "nothing") == ()
+    with pytest.raises(FileNotFoundError, match=r"confusion/test\.npz"):
+        store.read_artifact(run.run_id, "confusion/test.npz")
+
+
+def test_files_lie_under_mlruns_and_the_ui_finds_them(store: MlflowStore) -> None:
+    tracker = store.start_run(name="one", parent_run_id=None, params={}, tags={})
+    tracker.log_artifact("a/b.txt", b"hello")
+    assert [path.read_bytes() for path in (store.root / "mlruns").rglob("b.txt")] == [b"hello"]
+    location = client_of(store).get_experiment_by_name("fnmask").artifact_location
+    assert location == str(store.root / "mlruns" / "fnmask"), "absolute, so that any current directory will do"
+
+
+def test_one_call_to_the_database_for_each_epoch(store: MlflowStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = store.start_run(name="one", parent_run_id=None, params={}, tags={})
+    calls = []
+    real = MlflowClient.log_batch
+    monkeypatch.setattr(MlflowClient, "log_batch", lambda *args, **kw: (calls.append(kw), real(*args, **kw))[1])
+    tracker.log_metrics({f"val/iou/class{number}": 0.5 for number in range(30)}, step=0)
+    tracker.log_metrics({"val/iou/road": math.nan}, step=1)
+    assert len(calls) == 1
+    assert len(calls[0]["metrics"]) == 30
+
+
+def test_a_sweep_is_found_again_and_keeps_its_parameters(store: MlflowStore) -> None:
+    first = store.open_sweep(study="Ann's", tags={"fnmask.note": "1"}, params={"n_trials": 3})
+    store.close_sweep(first, "incomplete")
+    assert store.find_sweep("Ann's").status == "KILLED"
+    again = store.open_sweep(study="Ann's", tags={"fnmask.note": "2"}, params={"n_trials": 5, "seeds": [0]})
+    assert again == first
+    run = store.find_sweep("Ann's")
+    assert (run.status, run.tag("outcome"), run.tag("note")) == ("RUNNING", "running", "2")
+    assert run.params == {"n_trials": "3", "seeds": "[0]"}
+    assert store.open_sweep(study="other", tags={}, params={}) != first
+
+
+def test_sweeps_are_found_by_name_id_or_age(store: MlflowStore) -> None:
+    with pytest.raises(SweepNotFoundError, match="No sweep has been run yet"):
+        store.find_sweep()
+    first = store.open_sweep(study="first", tags={}, params={})
+    with sqlite3.connect(store.root / "mlflow.db") as database:  # or both may begin in one millisecond
+        database.execute("update runs set start_time = start_time - 5")
+    database.close()
+    second = store.open_sweep(study="second", tags={}, params={})
+    assert store.find_sweep().run_id == second
+    assert store.find_sweep("first").run_id == first
+    assert store.find_sweep(first[:8]).run_id == first
+    with pytest.raises(SweepNotFoundError, match=r"'third'.*second, first"):
+        store.find_sweep("third")
+
+
+def test_reconcile_closes_what_a_killed_worker_left(store: MlflowStore) -> None:
+    parent = store.open_sweep(study="s", tags={}, params={})
+    for number in range(4):
+        store.start_run(name=str(number), parent_run_id=parent, params={}, tags={"fnmask.trial": str(number)})
+    done = store.start_run(name="4", parent_run_id=parent, params={}, tags={"fnmask.trial": "4"})
+    done.finish("pruned")
+    closed = store.reconcile(parent, {0: "lost", 1: "complete", 2: "running", 4: "lost"})
+    assert closed == 2
+    found = {run.trial: (run.status, run.tag("outcome")) for run in store.runs(parent)}
+    assert found == {
+        0: ("KILLED", "lost"),
+        1: ("FINISHED", "complete"),
+        2: ("RUNNING", "running"),
+        3: ("RUNNING", "running"),
+        4: ("FINISHED", "pruned"),
+    }
+
+
+def test_the_control_is_the_finished_plain_run_of_the_reference(store: MlflowStore) -> None:
+    tags = {"fnmask.reference": "r1", "fnmask.control": "plain"}
+    open_run = store.start_run(name="open", parent_run_id=None, params={}, tags=tags)
+    assert store.find_control("r1") is None
+    open_run.finish("failed:crash", "no memory")
+    assert store.find_control("r1") is None
+    store.start_run(
+        name="down", parent_run_id=None, params={}, tags={**tags, "fnmask.control": "class_downweight"}
+    ).finish("complete")
+    assert store.find_control("r1") is None
+    store.start_run(name="plain", parent_run_id=None, params={}, tags=tags).finish("complete")
+    found = store.find_control("r1")
+    assert found is not None
+    assert found.name == "plain"
+    assert store.find_control("r2") is None
+
+
+def test_environment_variable_wins(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "central.db").write_bytes(empty_database)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/central.db")
+    MlflowStore(tmp_path / "project", "fnmask").start_run(name="x", parent_run_id=None, params={}, tags={})
+    assert not (tmp_path / "project" / "mlflow.db").exists()
+
+
+def test_a_deleted_experiment_is_refused(store: MlflowStore) -> None:
+    client = client_of(store)
+    client.delete_experiment(client.get_experiment_by_name("fnmask").experiment_id)
+    with pytest.raises(ValueError, match="mlflow experiments restore"):
+        MlflowStore(store.root, "fnmask")
+
+
+def test_import_turns_reports_off_and_forgets_a_run_id() -> None:
+    code = (
+        "import os, sys; import fnmask.tracking.mlflow_store; "
+        "print(os.environ['MLFLOW_DISABLE_TELEMETRY'], 'MLFLOW_RUN_ID' in os.environ, 'tensorflow' in sys.modules, "
+        "'keras' in sys.modules)"
+    )
+    environment = {**os.environ, "MLFLOW_RUN_ID": "abc"}
+    environment.pop("MLFLOW_DISABLE_TELEMETRY", None)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert result.stdout.split() == ["true", "False", "False", "False"]
