@@ -1,0 +1,41 @@
+# make demo: set up and run the quickstart sweep.  make test: the fast suite.  make check: lint, format, types.
+PYTHON ?= python3
+EXTRAS := dev,parallel
+BIN := .venv/bin
+
+.PHONY: demo install test test-slow check lock clean
+
+demo: install
+	$(BIN)/python train.py --multirun +sweeps=quickstart
+
+install: .venv/.installed
+
+# Exact versions come from the lock file, used as constraints: extras that are not asked for are not installed.
+.venv/.installed: pyproject.toml requirements.lock
+	@if command -v uv >/dev/null 2>&1; then \
+	  { test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) .venv; } && \
+	  uv pip install --quiet --compile-bytecode --python $(BIN)/python -c requirements.lock -e '.[$(EXTRAS)]'; \
+	else \
+	  { test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv; } && \
+	  $(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[$(EXTRAS)]'; \
+	fi
+	@touch $@
+
+test: install
+	$(BIN)/python -m pytest -q
+
+test-slow: install
+	$(BIN)/python -m pytest -q -m slow
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Pins for every extra, without the address of an index. Needs uv.
+lock:
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

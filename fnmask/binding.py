@@ -1,0 +1,127 @@
+"""Config nodes against signatures: `_target_` names a callable, the other keys are its keyword arguments.
+
+A node is checked without calling anything: each key against the parameters, each value against its annotation
+(`Annotated[float, Ge(0)]`, `Literal[...]`), and every fault is collected, so that a person mends all of them at once.
+"""
+
+import difflib
+import importlib
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+Model = TypeVar("Model", bound=BaseModel)
+Checked = TypeVar("Checked")
+
+
+class ConfigError(Exception):
+    """One or more faults in a composed config: each names its key, what was given and what is allowed."""
+
+    def __init__(self, faults: Collection[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A callable with checked keyword arguments, waiting for the ones that only the trial knows."""
+
+    path: str
+    function: Callable[..., Any]
+    kwargs: Mapping[str, Any]
+
+    def __call__(self, **known: Any) -> Any:
+        """Call it with the keyword arguments from the config and those `known` that it asks for."""
+        accepted = inspect.signature(self.function).parameters
+        return self.function(**self.kwargs, **{key: value for key, value in known.items() if key in accepted})
+
+
+def describe_faults(error: ValidationError, *, prefix: str, allowed: Collection[str]) -> list[str]:
+    """Pydantic's findings in fnmask's words: `key: given: what is allowed`."""
+    faults = []
+    for item in error.errors():
+        # Of a union pydantic also names the type that it tried, such as `list[float]`.
+        key = ".".join([prefix, *(str(part) for part in item["loc"] if "[" not in str(part))])
+        if item["type"] == "extra_forbidden":
+            faults.append(f"{key}: unknown key. {suggest(str(item['loc'][-1]), allowed)}")
+        elif item["type"] == "missing":
+            faults.append(f"{key}: missing. Give {key}=VALUE.")
+        else:
+            faults.append(f"{key}: got {item['input']!r}. {item['msg']}.")
+    return faults
+
+
+def suggest(given: str, allowed: Collection[str]) -> str:
+    """`Did you mean ...? Allowed: ...` for a name that is none of the allowed ones."""
+    close = difflib.get_close_matches(given, list(allowed), n=1)
+    return (f"Did you mean {close[0]}? " if close else "") + f"Allowed: {', '.join(allowed) or 'nothing'}."
+
+
+def validate(model: type[Model], node: Mapping[str, Any], *, prefix: str) -> Model:
+    """Read a node into a typed model.
+
+    Raises:
+        ConfigError: a key or value that the model does not allow, all of them at once.
+    """
+    try:
+        return model.model_validate(dict(node))
+    except ValidationError as error:
+        faults = describe_faults(error, prefix=prefix, allowed=list(model.model_fields))
+        raise ConfigError(faults) from None
+
+
+def with_faults(faults: Sequence[str], action: Callable[[], Checked]) -> Checked:
+    """What the action returns, unless it or something before it found a fault: then all of them are raised."""
+    try:
+        result = action()
+    except ConfigError as error:
+        raise ConfigError([*faults, *error.faults]) from None
+    if faults:
+        raise ConfigError(faults)
+    return result
+
+
+def bind(node: Mapping[str, Any], *, prefix: str, known: Collection[str] = ()) -> Bound:
+    """Check a `_target_` node against the signature it names, calling nothing.
+
+    Args:
+        node: `_target_` (an import path) and keyword arguments.
+        prefix: dotted key of the node, for messages.
+        known: parameters that the caller gives and the config must not.
+
+    Raises:
+        ConfigError: no such callable, or arguments that do not fit it.
+    """
+    path = str(node.get("_target_", ""))
+    try:
+        module_name, _, name = path.rpartition(".")
+        function = getattr(importlib.import_module(module_name), name)
+    except (ImportError, ValueError, AttributeError) as error:
+        fault = f"{prefix}._target_: got {path!r}. It must be the import path of a callable ({error})."
+        raise ConfigError([fault]) from None
+    if not callable(function):
+        raise ConfigError([f"{prefix}._target_: got {path!r}. It must be the import path of a callable."])
+    model = _signature_model(function, known)
+    checked = validate(model, {key: value for key, value in node.items() if key != "_target_"}, prefix=prefix)
+    return Bound(path, function, {key: getattr(checked, key) for key in model.model_fields})
+
+
+def _signature_model(function: Callable[..., Any], known: Collection[str]) -> type[BaseModel]:
+    """The keyword parameters of a callable as a pydantic model that allows nothing else."""
+    called = function.__init__ if inspect.isclass(function) else function
+    asked = {name: item for name, item in inspect.signature(function).parameters.items() if name not in known}
+    # Only what is asked for is evaluated: other annotations may name types of a backend that is not loaded here.
+    annotated = SimpleNamespace(__annotations__={name: item.annotation for name, item in asked.items()})
+    hints = typing.get_type_hints(annotated, vars(sys.modules[called.__module__]), include_extras=True)
+    fields: dict[str, Any] = {}
+    for name, parameter in asked.items():
+        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        fields[name] = (hints.get(name, Any), default)
+    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), allow_inf_nan=False)
+    return create_model(getattr(function, "__name__", "target"), __config__=config, **fields)

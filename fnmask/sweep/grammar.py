@@ -1,0 +1,123 @@
+"""Hydra's override grammar on one side, Optuna's distributions on the other."""
+
+from collections.abc import Mapping, Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, Quote, QuotedString, RangeSweep
+from hydra.errors import HydraException
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from fnmask.binding import ConfigError
+from fnmask.hydra_errors import explain_grammar
+
+Value = bool | int | float | str | None
+
+# In a preset that must serve any data set: a choice of all its classes.
+EVERY_CLASS = "every_class"
+
+# Whole numbers in a row beyond this many are written back as their two ends.
+_LONGEST_LISTED_RANGE = 12
+
+
+def override(name: str, value: Value) -> str:
+    """`name=value` in Hydra's grammar."""
+    if value is None:
+        return f"{name}=null"
+    if isinstance(value, bool):
+        return f"{name}={str(value).lower()}"
+    return f"{name}={value}"
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Divide the command line's overrides into those that sweep (key -> text) and those that all trials share.
+
+    Raises:
+        ConfigError: an override outside Hydra's grammar.
+    """
+    searched, fixed = {}, []
+    for argument in arguments:
+        try:
+            parsed = OverridesParser.create().parse_override(argument)
+        except HydraException as error:
+            raise ConfigError([f"{argument}: {explain_grammar(error)}"]) from None
+        if parsed.is_sweep_override() or parsed.value() == EVERY_CLASS:
+            searched[parsed.key_or_group] = argument.partition("=")[2]
+        else:
+            fixed.append(argument)
+    return searched, tuple(fixed)
+
+
+def free_entries(entries: Mapping[str, str], fixed: Sequence[str]) -> dict[str, str]:
+    """The entries of a preset's space that the command line has not given a value: there, the last word wins."""
+    given = {OverridesParser.create().parse_override(text).key_or_group for text in fixed}
+    return {name: text for name, text in entries.items() if name not in given}
+
+
+def read_distribution(name: str, parsed: Override) -> BaseDistribution:
+    """Optuna's side of a sweep override.
+
+    Raises:
+        ConfigError: a sweep that has no such side; the message says what to write.
+    """
+    value = parsed.value()
+    if isinstance(value, ChoiceSweep):
+        choices = [_scalar(item, parsed) for item in value.list]
+        return CategoricalDistribution(choices)
+    if isinstance(value, IntervalSweep):
+        assert value.start is not None
+        assert value.end is not None
+        unknown = value.tags - {"log"}
+        if unknown:
+            raise ConfigError([f"{name}: got the tag {', '.join(sorted(unknown))}. Allowed: log."])
+        log = "log" in value.tags
+        if not value.start < value.end or (log and value.start <= 0):
+            rule = "0 < start < end" if log else "start < end"
+            raise ConfigError([f"{name}: got the interval from {value.start:g} to {value.end:g}. It needs {rule}."])
+        if isinstance(value.start, int) and isinstance(value.end, int):
+            return IntDistribution(value.start, value.end, log=log)
+        return FloatDistribution(value.start, value.end, log=log)
+    if isinstance(value, RangeSweep):
+        items = list(value.range())
+        if not items:
+            raise ConfigError([f"{name}: got {parsed.input_line!r}, which holds no value. Write choice(a,b)."])
+        in_a_row = len(items) > _LONGEST_LISTED_RANGE and items == list(range(int(items[0]), int(items[-1]) + 1))
+        listed = ",".join(str(item) for item in items)
+        advice = f"int(interval({items[0]},{items[-1]}))" if in_a_row else f"choice({listed})"
+        fault = f"{name}: range(...) is refused: Hydra leaves out its end, Optuna counts it in. Write {name}={advice}"
+        raise ConfigError([fault])
+    raise ConfigError(
+        [f"{name}: got {parsed.input_line!r}. Write choice(a,b), interval(a,b) or tag(log,interval(a,b))."]
+    )
+
+
+def _scalar(item: object, parsed: Override) -> Value:
+    """A choice as Optuna can store it: lists and dicts stay in Hydra's notation."""
+    if isinstance(item, QuotedString | str):
+        text = item.text if isinstance(item, QuotedString) else item
+        return text if _is_bare(text) else quote(text)
+    if item is None or isinstance(item, bool | int | float):
+        return item
+    return Override._get_value_element_as_str(item)  # type: ignore[arg-type]
+
+
+def _is_bare(text: str) -> bool:
+    """Whether Hydra reads the text back as the same string without quotes; it does not for `null`, `1` or `a,b`."""
+    try:
+        read = OverridesParser.create().parse_override(f"key={text}").value()
+    except HydraException:
+        return False
+    return isinstance(read, str) and read == text
+
+
+def quote(text: str) -> str:
+    """The text as a string in Hydra's grammar, whatever it holds."""
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def describe(distribution: BaseDistribution) -> str:
+    """The distribution in words."""
+    if isinstance(distribution, CategoricalDistribution):
+        return f"choice({', '.join(map(str, distribution.choices))})"
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    kind = "integer interval" if isinstance(distribution, IntDistribution) else "interval"
+    return f"{'log ' if distribution.log else ''}{kind}({distribution.low:g}, {distribution.high:g})"

@@ -1,0 +1,194 @@
+"""One trial, a straight line: config -> data -> model and loss -> fit -> confusion matrices -> metrics -> tracker."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fnmask.config import TrialConfig
+from fnmask.data.arrays import SplitArrays
+from fnmask.data.pipeline import build_eval_dataset, build_train_dataset
+from fnmask.engine import CompiledStep, EpochTraining, Evaluation
+from fnmask.metrics.readings import summarize, tradeoff
+from fnmask.tracking import artifacts
+from fnmask.tracking.artifacts import ClassList
+from fnmask.tracking.pictures import confusion_picture, overlay_picture
+from fnmask.tracking.tracker import Tracker
+from fnmask.workbench import TrialData, Workbench, build_schedule
+
+# Label of the pixels that pad the last batch where the data set declares no void: their images are dropped anyway.
+PAD_LABEL = 255
+
+EpochHook = Callable[[int, Mapping[str, float]], None]
+
+# The (C, C) validation matrix of the plain control of the same seed, backbone and data; "itself": this is that control;
+# None: there is none, and no trade-off is measured.
+Control = NDArray[np.int64] | Literal["itself"] | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished trial is judged by.
+
+    Attributes:
+        metrics: `val/...` and `train/...` of the epoch it is judged by, `best/...` and `tradeoff/...`.
+        val, test: int64 (N, C, C) confusion matrices per image of that epoch's weights.
+        duration_s: wall time.
+    """
+
+    metrics: Mapping[str, float]
+    val: NDArray[np.int64]
+    test: NDArray[np.int64] | None
+    duration_s: float
+
+
+@dataclass
+class _Judged:
+    """The epoch that the trial is judged by."""
+
+    evaluation: Evaluation
+    epoch: int
+    metrics: dict[str, float] = field(default_factory=dict)
+    weights: list[NDArray[np.float32]] | None = None
+
+
+def run_trial(
+    config: TrialConfig,
+    tracker: Tracker,
+    *,
+    workbench: Workbench,
+    control: Control = None,
+    on_epoch: EpochHook | None = None,
+) -> Result:
+    """Train and judge one trial.
+
+    Args:
+        config: the checked config.
+        tracker: where its numbers go; left open, for the caller to finish with an outcome.
+        workbench: data and compiled steps of earlier trials.
+        control: what the trade-off is measured against.
+        on_epoch: called at the end of every epoch with its number, from 1, and its metrics.
+
+    Raises:
+        NonFiniteLoss: the training loss became NaN or infinite.
+    """
+    begin_s = time.monotonic()
+    data = workbench.load(config)
+    step = workbench.prepare(config, data)
+    judged = _fit(config, data, step, tracker, on_epoch)
+    val = judged.evaluation.matrices
+    metrics = {f"best/{key.removeprefix('val/')}": value for key, value in judged.metrics.items() if key[:4] == "val/"}
+    metrics["best/epoch"] = judged.epoch
+    if control is not None:
+        matrix = val.sum(axis=0)
+        metrics |= tradeoff(matrix, matrix if isinstance(control, str) else control, config.loss.targets)
+    tracker.log_metrics(metrics, step=judged.epoch)
+    test = _evaluate(config, step, data.test).matrices if config.trainer.test and data.test.ids else None
+    _log_artifacts(config, data, step, {"val": val, "test": test}, tracker)
+    return Result(judged.metrics | metrics, val, test, time.monotonic() - begin_s)
+
+
+def _fit(
+    config: TrialConfig, data: TrialData, step: CompiledStep, tracker: Tracker, on_epoch: EpochHook | None
+) -> _Judged:
+    """Train to the last epoch; the weights left in the step are those of the epoch that the trial is judged by."""
+    dataset, trainer = config.dataset, config.trainer
+    batches = iter(
+        build_train_dataset(
+            data.train,
+            batch_size=trainer.batch_size,
+            crop_size=dataset.crop_size,
+            flips=dataset.flips,
+            seed=config.seed,
+        )
+    )
+    steps_per_epoch = trainer.steps_per_epoch or max(1, len(data.train.ids) // trainer.batch_size)
+    schedule = build_schedule(config, steps_per_epoch)
+    judged: _Judged | None = None
+    for epoch in range(1, trainer.epochs + 1):
+        training = step.train_epoch(batches, schedule, steps=steps_per_epoch)
+        evaluation = _evaluate(config, step, data.val)
+        metrics = _read(config, training, evaluation)
+        tracker.log_metrics(metrics, step=epoch)
+        if on_epoch is not None:
+            on_epoch(epoch, metrics)
+        # Epochs before the mask is at full strength judge another loss than the one the trial is named for.
+        full_strength = schedule.ramp_at(epoch * steps_per_epoch - 1) == 1 or epoch == trainer.epochs
+        if trainer.select == "last":
+            judged = _Judged(evaluation, epoch, metrics)
+        elif full_strength and (judged is None or metrics["val/miou"] > judged.metrics["val/miou"]):
+            judged = _Judged(evaluation, epoch, metrics, step.model.get_weights())
+    assert judged is not None
+    if judged.weights is not None:
+        step.model.set_weights(judged.weights)
+    return judged
+
+
+def _evaluate(config: TrialConfig, step: CompiledStep, arrays: SplitArrays) -> Evaluation:
+    return step.evaluate(_eval_batches(config, arrays), len(arrays.ids))
+
+
+def _eval_batches(config: TrialConfig, arrays: SplitArrays) -> Any:
+    pad_label = PAD_LABEL if config.source.ignore_class is None else config.source.ignore_class
+    return build_eval_dataset(arrays, batch_size=config.trainer.eval_batch_size, pad_label=pad_label)
+
+
+def _read(config: TrialConfig, training: EpochTraining, evaluation: Evaluation) -> dict[str, float]:
+    matrix = evaluation.matrices.sum(axis=0)
+    readings = summarize(matrix, config.source.class_names, config.loss.targets)
+    return {
+        "train/loss": training.loss,
+        "train/masked_fraction": training.masked_fraction,
+        "val/loss_base": evaluation.loss_base,
+        **{f"val/{key}": value for key, value in readings.items()},
+    }
+
+
+def _log_artifacts(
+    config: TrialConfig,
+    data: TrialData,
+    step: CompiledStep,
+    matrices: Mapping[str, NDArray[np.int64] | None],
+    tracker: Tracker,
+) -> None:
+    source = config.source
+    classes = ClassList(source.class_names, source.class_colors, source.ignore_class)
+    tracker.log_artifact(artifacts.CLASSES, artifacts.pack_classes(classes))
+    for split, per_image in matrices.items():
+        if per_image is not None:
+            packed = artifacts.pack_confusion(per_image, getattr(data, split).ids)
+            tracker.log_artifact(artifacts.confusion_name(split), packed)
+    val = matrices["val"]
+    assert val is not None
+    total = val.sum(axis=0)
+    tracker.log_artifact(artifacts.confusion_name("val", "csv"), artifacts.confusion_csv(total, source.class_names))
+    tracker.log_artifact(artifacts.confusion_name("val", "png"), confusion_picture(total, source.class_names))
+    if config.tracking.overlay_images:
+        tracker.log_artifact(artifacts.OVERLAYS, _draw_overlays(config, data.val, step))
+
+
+def _draw_overlays(config: TrialConfig, arrays: SplitArrays, step: CompiledStep) -> bytes:
+    # Spread over the split: neighbouring files are often neighbouring frames.
+    shown = np.unique(np.linspace(0, len(arrays.ids) - 1, config.tracking.overlay_images).astype(int))
+    some = SplitArrays(tuple(arrays.ids[i] for i in shown), arrays.images[shown], arrays.labels[shown])
+    predictions = step.predict(_eval_batches(config, some), len(shown))
+    return overlay_picture(
+        some.images,
+        some.labels,
+        predictions,
+        _let_off(config, some.labels, predictions),
+        class_names=config.source.class_names,
+        class_colors=config.source.class_colors,
+        ignore_class=config.source.ignore_class,
+    )
+
+
+def _let_off(config: TrialConfig, labels: NDArray[np.uint8], predictions: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Pixels whose error weighs less than 1 under the loss at full strength; the same for its soft forms."""
+    valid = labels < len(config.source.class_names)
+    weights = config.loss.error_weights[np.where(valid, labels, 0), predictions]
+    let_off: NDArray[np.bool_] = valid & (weights < 1)
+    return let_off

@@ -1,0 +1,21 @@
+"""Configs for tests: composed from the real `conf/`, at a size that trains in seconds."""
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from fnmask.presets import conf_dir
+from fnmask.train import register_resolvers
+
+SMALL = [
+    *("dataset.n_train=4", "dataset.n_val=4", "dataset.n_test=3", "dataset.size_px=48"),
+    *("dataset.image_size=[48,48]", "dataset.crop_size=null", "backbone.width=4", "backbone.depth=1"),
+    *("trainer.epochs=2", "trainer.batch_size=2", "trainer.eval_batch_size=3", "tracking.overlay_images=1"),
+]
+
+
+def compose_config(*overrides):
+    """The composed config with Hydra's node, and without any process-wide trace."""
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return compose("config", overrides=list(overrides), return_hydra_config=True)

@@ -1,0 +1,148 @@
+"""`train.py --multirun` as a person runs it: in a process of its own, read back from MLflow and Optuna."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from composing import SMALL
+
+from fnmask.tracking.mlflow_store import MlflowStore
+
+TRAIN = Path(__file__).parent.parent / "train.py"
+CLASSES = ("land", "building", "road", "vegetation", "water")
+
+
+def train(root, *arguments, cwd=None):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    return subprocess.run(
+        [sys.executable, str(TRAIN), f"root={root}", *SMALL, *arguments],
+        cwd=cwd or root,
+        env=environment | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+
+
+def load_study(root, name):
+    return optuna.load_study(study_name=name, storage=f"sqlite:///{root / 'mlruns' / 'optuna.db'}")
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """The quickstart, small: 4 controls and 6 combinations."""
+    root = tmp_path_factory.mktemp("project")
+    finished = train(root, "--multirun", "+sweeps=quickstart", "~backbone.width", "+backbone.width=4")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return root, finished.stdout
+
+
+def test_every_trial_is_in_optuna_and_in_mlflow(sweep):
+    root, _ = sweep
+    trials = load_study(root, "quickstart").get_trials()
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 10
+    controls = [trial.user_attrs.get("fnmask:control", "") for trial in trials]
+    assert controls == ["plain"] * 2 + ["class_downweight"] * 2 + [""] * 6
+    store = MlflowStore(root, "fnmask")
+    parent = store.find_sweep()
+    assert (parent.status, parent.tag("outcome"), parent.tag("study")) == ("FINISHED", "finished", "quickstart")
+    runs = store.runs(parent.run_id)
+    assert sorted(run.trial for run in runs) == list(range(10))
+    assert {run.run_id for run in runs} == {trial.user_attrs["fnmask:run_id"] for trial in trials}
+    assert {run.status for run in runs} == {"FINISHED"}
+
+
+def test_every_trial_has_the_iou_of_every_class_and_its_objectives(sweep):
+    root, _ = sweep
+    trials = {trial.number: trial for trial in load_study(root, "quickstart").get_trials()}
+    store = MlflowStore(root, "fnmask")
+    for run in store.runs(store.find_sweep().run_id):
+        for name in CLASSES:
+            assert 0 <= run.metrics[f"val/iou/{name}"] <= 1
+        gain, cost = trials[run.trial].values
+        assert run.metrics["tradeoff/others_gain"] == pytest.approx(gain)
+        assert run.metrics["tradeoff/target_cost"] == pytest.approx(cost)
+        if run.tag("control") == "plain":
+            assert (gain, cost) == (0, 0)
+        assert run.params["seed"] == run.tag("seed")
+        assert {dataset.context for dataset in run.datasets} == {"train", "val", "test"}
+
+
+def test_it_ends_with_the_table_the_page_and_the_next_command(sweep):
+    root, printed = sweep
+    for expected in ("trial 1 of 10: plain", "val mIoU", "left", "soften_fn road alpha=0", "mlflow ui"):
+        assert expected in printed
+    page = root / "mlruns" / "reports" / "quickstart" / "report.html"
+    assert f"Report:  {page}" in printed
+    assert "ignore_fn road" in page.read_text()
+    names = MlflowStore(root, "fnmask")
+    assert "compare/report.html" in names.artifact_names(names.find_sweep().run_id, "compare")
+
+
+def test_the_same_command_again_trains_nothing(sweep):
+    root, _ = sweep
+    store = MlflowStore(root, "fnmask")
+    before = [run.run_id for run in store.runs(store.find_sweep().run_id)]
+    again = train(root, "--multirun", "+sweeps=quickstart", "~backbone.width", "+backbone.width=4")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "10 of 10 trials were finished by an earlier call." in again.stdout
+    assert "epoch" not in again.stdout
+    assert len(load_study(root, "quickstart").get_trials()) == 10
+    assert [run.run_id for run in store.runs(store.find_sweep().run_id)] == before
+
+
+def test_another_setting_under_the_same_name_is_refused(sweep):
+    root, _ = sweep
+    other = train(
+        root, "--multirun", "+sweeps=quickstart", "~backbone.width", "+backbone.width=4", "optimizer.learning_rate=0.01"
+    )
+    assert other.returncode == 2
+    assert "optimizer.learning_rate: was 0.001, is 0.01" in other.stdout
+    assert len(load_study(root, "quickstart").get_trials()) == 10
+
+
+def test_a_failing_trial_is_recorded_and_the_sweep_goes_on(tmp_path):
+    # No study name and another current folder: the same command must still find its study.
+    command = (
+        "-m",
+        "optimizer.learning_rate=choice(1e30,0.001)",
+        "study.sampler=grid",
+        "study.controls={plain: [loss=plain]}",
+    )
+    ended = train(tmp_path, *command, cwd=Path.cwd())
+    assert ended.returncode == 4, ended.stdout + ended.stderr
+    assert "incomplete" in ended.stdout
+    store = MlflowStore(tmp_path, "fnmask")
+    parent = store.find_sweep()
+    runs = {run.trial: run for run in store.runs(parent.run_id)}
+    assert [runs[n].tag("outcome") for n in range(3)] == ["complete", "failed:nonfinite", "complete"]
+    assert "train/loss became" in runs[1].tag("reason")
+    assert runs[1].status == "FAILED"
+    study = load_study(tmp_path, parent.tag("study"))
+    assert [trial.state.name for trial in study.get_trials()] == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert study.get_trials()[1].user_attrs["fnmask:outcome"] == "failed:nonfinite"
+
+
+def test_a_killed_sweep_is_finished_by_the_same_command(tmp_path):
+    command = ("-m", "loss.alpha=choice(0.0,0.3,0.6)", "study.sampler=grid", "study.name=killed", "trainer.epochs=3")
+    arguments = [sys.executable, str(TRAIN), f"root={tmp_path}", *SMALL, *command]
+    with (tmp_path / "log").open("w+") as log:
+        process = subprocess.Popen(arguments, stdout=log, stderr=subprocess.STDOUT, cwd=tmp_path)
+        while process.poll() is None and "trial 2 of 4" not in (tmp_path / "log").read_text():
+            time.sleep(0.1)
+        process.kill()
+        process.wait()
+    assert "trial 2 of 4" in (tmp_path / "log").read_text()
+    again = train(tmp_path, *command)
+    assert again.returncode == 0, again.stdout + again.stderr
+    states = [trial.state.name for trial in load_study(tmp_path, "killed").get_trials()]
+    assert states.count("COMPLETE") == 4
+    assert states.count("FAIL") == 1
+    store = MlflowStore(tmp_path, "fnmask")
+    outcomes = [run.tag("outcome") for run in store.runs(store.find_sweep("killed").run_id)]
+    assert sorted(outcomes) == ["complete"] * 4 + ["lost"]

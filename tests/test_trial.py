@@ -1,0 +1,87 @@
+import io
+import math
+
+import numpy as np
+import pytest
+from composing import SMALL, compose_config
+
+from fnmask.sweep.composer import check_job
+from fnmask.tracking.tracker import MemoryTracker
+from fnmask.trial import run_trial
+from fnmask.workbench import Workbench
+
+CLASSES = ("land", "building", "road", "vegetation", "water")
+
+
+@pytest.fixture(scope="module")
+def workbench():
+    return Workbench()
+
+
+def run(workbench, *overrides, **kwargs):
+    tracker = MemoryTracker()
+    config = check_job(compose_config(*SMALL, *overrides))
+    return run_trial(config, tracker, workbench=workbench, **kwargs), tracker
+
+
+def test_every_number_and_file_of_a_trial(workbench):
+    epochs = []
+    result, tracker = run(workbench, "loss=ignore_fn", on_epoch=lambda epoch, metrics: epochs.append(epoch))
+    assert epochs == [1, 2]
+    for name in CLASSES:
+        assert set(tracker.metrics[f"val/iou/{name}"]) == {1, 2}
+        assert tracker.latest()[f"best/iou/{name}"] == tracker.latest()[f"val/iou/{name}"]
+    for key in ("train/loss", "train/masked_fraction", "val/loss_base", "val/miou", "val/miou_without_target"):
+        assert math.isfinite(result.metrics[key])
+    assert result.metrics["best/epoch"] == 2
+    assert result.val.shape == (4, 5, 5)
+    assert result.test is not None
+    assert result.test.shape == (3, 5, 5)
+    assert set(tracker.artifacts) == {
+        *("classes.json", "confusion/val.npz", "confusion/test.npz", "confusion/val.csv", "confusion/val.png"),
+        "overlays/val.png",
+    }
+    stored = np.load(io.BytesIO(tracker.artifacts["confusion/test.npz"]))
+    np.testing.assert_array_equal(stored["matrices"], result.test)
+    assert not any(key.startswith("test/") for key in tracker.metrics), "test is for the report alone"
+    assert not any(key.startswith("tradeoff/") for key in result.metrics), "there was nothing to measure against"
+
+
+def test_tradeoff_against_a_control(workbench):
+    result, _ = run(workbench, "loss=soften_fn")
+    total = result.val.sum(axis=0)
+    # A control with a perfect road and everything else as here: the road's whole loss is the cost.
+    control = total.copy()
+    control[2] = 0
+    control[2, 2] = total[2].sum()
+    measured, _ = run(workbench, "loss=soften_fn", control=control)
+    np.testing.assert_array_equal(measured.val, result.val)  # same seed, same process, same numbers
+    before = control[2, 2] / (control[2].sum() + control[:, 2].sum() - control[2, 2])
+    after = total[2, 2] / (total[2].sum() + total[:, 2].sum() - total[2, 2])
+    assert measured.metrics["tradeoff/target_cost"] == pytest.approx(100 * (before - after))
+
+
+def test_the_plain_control_is_measured_against_itself(workbench):
+    result, _ = run(workbench, "loss=plain", control="itself")
+    assert result.metrics["tradeoff/target_cost"] == result.metrics["tradeoff/others_gain"] == 0
+
+
+def test_the_best_epoch_is_one_with_the_mask_at_full_strength(workbench):
+    overrides = ("trainer.select=best", "trainer.epochs=3", "loss=attenuate_fn", "loss.warmup_epochs=2")
+    seen = {}
+    result, _ = run(workbench, *overrides, on_epoch=lambda epoch, metrics: seen.update({epoch: metrics["val/miou"]}))
+    assert result.metrics["best/epoch"] == 3  # epochs 1 and 2 trained another loss
+    result, _ = run(
+        workbench, "trainer.select=best", "trainer.epochs=3", "loss=plain", "optimizer.learning_rate=0.3",
+        on_epoch=lambda epoch, metrics: seen.update({epoch: metrics["val/miou"]}),
+    )  # fmt: skip
+    assert result.metrics["val/miou"] == max(seen.values())
+
+
+def test_train_labels_alone_are_widened(workbench):
+    wide = workbench.load(check_job(compose_config(*SMALL, "dataset.widen_px=3")))
+    clean = workbench.load(check_job(compose_config(*SMALL, "dataset.widen_px=0")))
+    assert (wide.train.labels == 2).sum() > 1.2 * (clean.train.labels == 2).sum()
+    np.testing.assert_array_equal(wide.val.labels, clean.val.labels)
+    np.testing.assert_array_equal(wide.test.labels, clean.test.labels)
+    assert wide.counts.pixels[2] == (wide.train.labels == 2).sum()
