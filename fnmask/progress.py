@@ -57,15 +57,17 @@ class SweepProgress:
 
     def end_trial(self, outcome: str, note: str) -> None:
         """The running trial ended."""
-        duration_s = time.monotonic() - self._began_s
+        # A trial whose config failed ends without having begun.
+        duration_s = time.monotonic() - self._began_s if self._label else 0.0
         if outcome == "complete":
             self._n_finished += 1
             self._durations_s.append(duration_s)
         if self._trial is not None:
             self._bars.remove_task(self._trial)
             self._trial = None
+        label, self._label = self._label or "trial", ""
         self._bars.update(self._sweep, completed=self._n_finished, note=f"{self._left(0)} left")
-        self._print(f"[{outcome}] {self._label}   {note}   {duration_s:.0f} s")
+        self._print(f"[{outcome}] {label}   {note}   {duration_s:.0f} s")
 
     def _left(self, epoch: int) -> str:
         """Time left: the median trial, or what the running one tells before any has finished."""

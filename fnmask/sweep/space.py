@@ -67,6 +67,7 @@ class Space:
 
     def each_value_once(self) -> Iterator[dict[str, Value]]:
         """A few combinations that hold every choice, and every interval's ends, at least once."""
+        seen: list[dict[str, Value]] = []
         for name in self.distributions:
             needed = self._needed(name)
             for value in self.some_values(name):
@@ -74,7 +75,9 @@ class Space:
                 for each in self.distributions:
                     if self.is_asked(each, chosen):
                         chosen[each] = value if each == name else needed.get(each, self.some_values(each)[0])
-                yield chosen
+                if chosen not in seen:
+                    seen.append(chosen)
+                    yield chosen
 
     def _needed(self, name: str) -> dict[str, Value]:
         """Values of other parameters under which this one is asked, their own conditions among them."""

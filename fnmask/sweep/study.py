@@ -89,8 +89,7 @@ def open_study(config: StudyConfig, *, name: str, storage: str, fingerprint: Map
     study.sampler = build_sampler(config, n_begun=len(study.get_trials(deepcopy=False)))
     stored = study.user_attrs.get(FINGERPRINT)
     if stored is None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        with _no_experimental_warnings():
             study.set_metric_names(list(config.directions))
         study.set_user_attr(FINGERPRINT, dict(fingerprint))
         return study
@@ -114,8 +113,17 @@ def build_sampler(config: StudyConfig, *, n_begun: int = 0) -> optuna.samplers.B
     """
     seed = config.seed + n_begun
     if config.sampler == "tpe":
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=8)
+        with _no_experimental_warnings():
+            return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=8)
     return optuna.samplers.RandomSampler(seed=seed)
+
+
+@contextmanager
+def _no_experimental_warnings() -> Iterator[None]:
+    """Optuna still warns of parts that have been there for years; the lock file pins their behavior."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
 
 
 def fail_lost_trials(study: Study) -> None:

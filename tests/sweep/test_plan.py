@@ -1,0 +1,256 @@
+"""A sweep decided against the real `conf/` and `sweeps/`, as the sweeper does it, without training."""
+
+import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository
+from hydra._internal.utils import create_config_search_path
+from hydra.types import RunMode
+
+from fnmask.binding import ConfigError
+from fnmask.config import digest
+from fnmask.presets import conf_dir
+from fnmask.sweep.composer import Composer
+from fnmask.sweep.plan import make_plan
+from fnmask.sweep.plugin import register
+from fnmask.sweep.sweeper import describe_plan
+from fnmask.train import register_resolvers
+
+DIRECTIONS = {"tradeoff/others_gain": "maximize", "tradeoff/target_cost": "minimize"}
+
+# The smallest search by hand.
+BY_HAND = ("loss.alpha=0.25,0.5", "study.n_trials=5")
+
+
+@pytest.fixture(scope="module")
+def loader():
+    register_resolvers()
+    register()
+    loader = ConfigLoaderImpl(create_config_search_path(str(conf_dir())))
+    # Reading the same files for every composition is most of its time.
+    loader.repository = CachingConfigRepository(loader.repository)
+    return loader
+
+
+@pytest.fixture(scope="module")
+def plan(loader):
+    """A function from the words of a command line to its plan."""
+
+    def from_words(*words):
+        master = loader.load_configuration("config", list(words), RunMode.MULTIRUN)
+        return make_plan(Composer(loader, master), words)
+
+    return from_words
+
+
+@pytest.fixture(scope="module")
+def faults(plan):
+    def from_words(*words):
+        with pytest.raises(ConfigError) as caught:
+            plan(*words)
+        return caught.value.faults
+
+    return from_words
+
+
+def controls(found):
+    return [(control.name, control.overrides) for control in found.controls]
+
+
+def test_quickstart(plan):
+    found = plan("+sweeps=quickstart")
+    assert found.name == "quickstart"
+    assert controls(found) == [
+        (name, ("+sweeps=quickstart", f"loss={name}", "weighting=none", f"seed={seed}"))
+        for name in ("plain", "class_downweight")
+        for seed in (0, 1)
+    ]
+    assert found.n_trials == len(found.controls) + len(found.grid)
+    assert found.study.directions == DIRECTIONS
+    # A trial finds the control of its own seed.
+    references = {control.overrides[-1]: control.reference for control in found.controls}
+    assert len(set(references.values())) == 2
+    assert found.base.reference == references["seed=0"]
+
+
+def test_which_class_takes_its_classes_and_its_name_from_the_data(plan):
+    found = plan("+sweeps=which_class")
+    assert found.name == "which_class_aerial"
+    assert found.space.choices("loss.target") == ("land", "building", "road", "vegetation", "water")
+    assert found.grid is None
+    assert found.study.directions == DIRECTIONS
+    assert len(found.controls) < found.n_trials
+
+
+def test_by_hand(plan):
+    found = plan(*BY_HAND, "loss=attenuate_fn", "trainer.epochs=4")
+    fixed = ("study.n_trials=5", "loss=attenuate_fn", "trainer.epochs=4")
+    assert found.overrides({"loss.alpha": 0.25}) == (*fixed, "loss.alpha=0.25")
+    # Without a name, the same command finds its study again, and another search does not.
+    assert found.name == "sweep_" + digest(found.fingerprint)[:8]
+    assert found.name != plan(*BY_HAND, "loss=attenuate_fn", "trainer.epochs=5").name
+
+
+def test_the_budget_and_where_things_lie_are_no_part_of_the_fingerprint(plan, tmp_path):
+    fingerprint = plan(*BY_HAND).fingerprint
+    assert fingerprint == plan(BY_HAND[0], "study.n_trials=9", f"root={tmp_path}", "tracking=none").fingerprint
+    assert fingerprint["trainer.epochs"] == 10
+    assert fingerprint["loss.target"] == "road"
+    assert "loss.alpha" not in fingerprint
+    assert fingerprint["space"] == {"loss.alpha": "choice(0.25, 0.5)"}
+
+
+def test_fixed_overrides_that_a_control_lacks_are_left_out(plan):
+    fixed = ("loss=soften_fn", "loss.warmup_epochs=2", "loss.target=water", "weighting=inverse", "trainer.epochs=4")
+    found = plan(*BY_HAND, *fixed)
+    assert controls(found) == [
+        ("plain", ("study.n_trials=5", "loss.target=water", "trainer.epochs=4", "loss=plain", "weighting=none"))
+    ]
+
+
+def test_a_value_on_the_command_line_wins_over_the_preset_s_search(plan):
+    found = plan("+sweeps=quickstart", "seed=7")
+    assert list(found.space.distributions) == ["loss"]
+    assert found.base.seed == 7
+    assert len(found.controls) == 2
+    assert found.n_trials == 5
+
+
+def test_the_command_line_s_search_wins_over_the_preset_s(plan):
+    found = plan("+sweeps=quickstart", "seed=choice(3,4)", "loss=soften_fn")
+    assert found.space.choices("seed") == (3, 4)
+    assert found.n_trials == 2 * 2 + 2
+
+
+def test_controls_for_every_value_of_what_a_comparison_holds_fixed(plan):
+    found = plan("seed=0,1", "backbone.width=4,8", "study.n_trials=9")
+    assert [control.overrides[-2:] for control in found.controls] == [
+        ("seed=0", "backbone.width=4"),
+        ("seed=0", "backbone.width=8"),
+        ("seed=1", "backbone.width=4"),
+        ("seed=1", "backbone.width=8"),
+    ]
+    assert len({control.reference for control in found.controls}) == 4
+
+
+def test_a_control_gets_a_conditional_setting_only_where_it_applies(plan):
+    when = "+study.when={backbone.encoder:{backbone:[unet]}}"
+    found = plan("backbone=tiny,unet", "backbone.encoder=vgg16,vgg19", when, "study.n_trials=9")
+    assert [[text for text in control.overrides if text.startswith("backbone")] for control in found.controls] == [
+        ["backbone=tiny"],
+        ["backbone=unet", "backbone.encoder=vgg16"],
+        ["backbone=unet", "backbone.encoder=vgg19"],
+    ]
+
+
+@pytest.mark.parametrize("name", ["seed", "backbone.width", "trainer.epochs"])
+def test_an_interval_of_what_a_comparison_holds_fixed(faults, name):
+    (found,) = faults(f"{name}=int(interval(1,4))", "loss=plain", "study.n_trials=20")
+    assert found.startswith(f"{name}: an interval gives every trial another {name}")
+    assert found.endswith(f"Write {name}=choice(...).")
+
+
+def test_directions(plan, faults):
+    (found,) = faults(*BY_HAND, "+study.directions={val/iou/raod:maximize}")
+    assert found.startswith("study.directions: got 'val/iou/raod'. Did you mean val/iou/road? Allowed: val/miou, ")
+    (found,) = faults(*BY_HAND, "study.directions={tradeoff/others_gain:up}")
+    assert found == "study.directions.tradeoff/others_gain: got 'up'. Input should be 'maximize' or 'minimize'."
+    found = plan(*BY_HAND, "+study.directions={val/iou/road:maximize}")
+    assert list(found.study.directions) == ["tradeoff/others_gain", "val/iou/road"]
+
+
+def test_a_tradeoff_needs_the_plain_control(plan, faults):
+    assert faults(*BY_HAND, "~study.controls.plain") == (
+        "study.controls: tradeoff/others_gain is measured against the control 'plain', which is missing.",
+    )
+    another = ("~study.directions", "+study.directions={val/miou:maximize}")
+    assert plan(*BY_HAND, "~study.controls.plain", *another).controls == ()
+
+
+def test_a_control_whose_config_is_wrong(faults):
+    (found,) = faults(*BY_HAND, "+study.controls.mine=['loss=plain','loss.target=raod']")
+    assert found.startswith("loss.target: got 'raod', no class of this data set.")
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["loss.alpha=0.25,0.5"], "study.n_trials: missing. Give study.n_trials=N, of which 1 are controls."),
+        (
+            ["loss.alpha=0.25,0.5", "study.n_trials=1"],
+            "study.n_trials: got 1, and 1 of them are controls. Give more.",
+        ),
+        (
+            ["seed=0,1,2", "study.n_trials=3"],
+            "study.n_trials: got 3, and 3 of them are controls. Give more.",
+        ),
+        (["study.n_trials=0", "seed=0,1"], "study.n_trials: got 0. Input should be greater than or equal to 1."),
+        (
+            ["study.n_trials=3", "loss=plain"],
+            "study.space: nothing is searched. Give a preset (+sweeps=NAME) or KEY=choice(...).",
+        ),
+        (
+            ["study.sampler=grid", "loss.alpha=interval(0,1)"],
+            "loss.alpha: an interval has no list of values. Write it as choice(...).",
+        ),
+        (
+            ["seed=0,1", "study.n_trials=9", "study.name='{datset}'"],
+            "study.name: got '{datset}'. Allowed in braces: {",
+        ),
+    ],
+)
+def test_a_sweep_that_cannot_be(faults, words, fault):
+    (found,) = faults(*words)
+    assert found.startswith(fault)
+
+
+def test_a_grid_needs_no_number_of_trials(plan):
+    found = plan("loss.alpha=0.25,0.5", "seed=0,1", "study.sampler=grid")
+    assert found.n_trials == 2 + 4
+
+
+def test_every_fault_of_the_options_with_the_values_that_make_it(faults):
+    found = faults("loss.target=road,raod", "loss.alpha=0.5,-1", "study.n_trials=20")
+    assert len(found) == 4
+    assert any(
+        fault.startswith("loss.alpha: got -1.") and fault.endswith("[with loss.target=road loss.alpha=-1]")
+        for fault in found
+    )
+    assert any(fault.startswith("loss.target: got 'raod'") for fault in found)
+
+
+def test_both_ends_of_an_interval_are_checked(faults):
+    assert faults("optimizer.momentum=interval(0,1)", "study.n_trials=20") == (
+        "optimizer.momentum: got 1.0. Input should be less than 1.  [with optimizer.momentum=1.0]",
+    )
+    # The lower end is that of the first trial, which is checked before anything else.
+    assert faults("loss.alpha=interval(-1,1)", "study.n_trials=20") == (
+        "loss.alpha: got -1.0. Input should be greater than or equal to 0.",
+    )
+
+
+def test_a_large_space_is_checked_option_by_option(faults):
+    names = ("optimizer.learning_rate", "optimizer.weight_decay", "trainer.batch_size", "loss.alpha")
+    (found,) = faults(*(f"{name}=1,2,3" for name in names[:-1]), "loss.alpha=1,2,-3", "study.n_trials=99")
+    told = " ".join(f"{name}={value}" for name, value in zip(names, (1, 1, 1, -3), strict=True))
+    assert found == f"loss.alpha: got -3. Input should be greater than or equal to 0.  [with {told}]"
+
+
+def test_a_key_that_only_some_options_have_needs_a_condition(plan, faults):
+    words = ("loss=plain,soften_fn", "loss.alpha=0.25,0.5", "study.n_trials=9")
+    (found, *_) = faults(*words)
+    assert found.startswith("loss.alpha: unknown key. Allowed: loss.target.")
+    found = plan(*words, "+study.when={loss.alpha:{loss:[soften_fn]}}")
+    assert list(found.space.combinations()) == [
+        {"loss": "plain"},
+        {"loss": "soften_fn", "loss.alpha": 0.25},
+        {"loss": "soften_fn", "loss.alpha": 0.5},
+    ]
+
+
+def test_the_plan_in_words(plan):
+    assert describe_plan(plan("+sweeps=quickstart", "seed=7")).splitlines() == [
+        "sweep quickstart: 5 trials, 2 of them controls",
+        "  loss = choice(ignore_fn, attenuate_fn, soften_fn)",
+        "  control plain: loss=plain weighting=none",
+        "  control class_downweight: loss=class_downweight weighting=none",
+    ]

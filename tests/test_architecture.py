@@ -1,0 +1,238 @@
+"""Who may import whom, read from the source; and what starts without TensorFlow, seen in a process of its own."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fnmask
+
+PACKAGE = Path(fnmask.__file__).parent
+MODULES = {
+    ".".join(("fnmask", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+SIBLINGS = ("losses", "metrics", "data", "models", "tracking")
+
+# Part of the package -> the parts that it may import. What is not named here may not be imported; itself always.
+MAY_IMPORT = {
+    "fnmask": (),
+    "shapes": (),
+    "presets": (),
+    "progress": (),
+    "backend": (),
+    "losses": ("shapes",),
+    "metrics": ("shapes",),
+    "data": ("shapes",),
+    "models": ("shapes",),
+    "tracking": ("shapes",),
+    # Level 2: configs. What it binds to is imported by path, except for the types that it names.
+    "binding": (),
+    "class_names": ("binding",),
+    "hydra_errors": ("binding",),
+    "config": ("binding", "class_names", "losses.variants", "metrics.readings", "data.source"),
+    "sweep.grammar": ("binding", "hydra_errors"),
+    "sweep.space": ("binding", "hydra_errors", "sweep.grammar"),
+    "sweep.study": ("binding", "config"),
+    # Level 3: one trial; and the comparison, which reads.
+    "outcomes": ("binding", "tracking.tracker"),
+    "engine": (*SIBLINGS, "config"),
+    "workbench": (*SIBLINGS, "config", "engine"),
+    "trial": (*SIBLINGS, "config", "engine", "workbench"),
+    "recording": ("config", "outcomes", "trial", "workbench", "tracking"),
+    "compare": ("tracking", "metrics.confusion", "metrics.readings"),
+    # Level 4: entries.
+    "sweep.composer": ("config", "hydra_errors"),
+    "sweep.plan": ("binding", "config", "sweep.composer", "sweep.grammar", "sweep.space", "sweep.study"),
+    "sweep.plugin": ("sweep.sweeper",),
+    "sweep.worker": (
+        *("binding", "config", "outcomes", "progress", "recording", "trial", "workbench", "tracking"),
+        *("sweep.composer", "sweep.grammar", "sweep.plan", "sweep.study"),
+    ),
+    "sweep.sweeper": (
+        *("backend", "binding", "config", "progress", "tracking", "compare", "cli"),
+        *("sweep.composer", "sweep.plan", "sweep.study", "sweep.worker"),
+    ),
+    "train": (
+        *("backend", "binding", "config", "hydra_errors", "presets", "progress", "recording", "workbench", "tracking"),
+        "sweep.plugin",
+    ),
+    "cli": ("compare", "tracking", "train"),
+    "__main__": ("cli",),
+}
+
+# Third party -> where it may be imported.
+CONFINED = {
+    "optuna": ("sweep",),
+    "mlflow": ("tracking.mlflow_store",),
+    "hydra": ("train", "hydra_errors", "sweep"),
+    "omegaconf": ("train", "config", "hydra_errors", "sweep"),
+    "pydantic": ("binding", "config"),
+    "segmentation_models": ("models",),
+    "tensorflow": ("data", "models", "engine", "backend"),
+    "keras": ("shapes", "losses", "metrics", "models", "engine", "workbench"),
+    "rich": ("progress", "train", "cli", "compare", "sweep.sweeper"),
+    "plotly": ("compare",),
+    "matplotlib": ("tracking.pictures", "compare"),
+}
+
+
+def imports_of(name, *, at_import_time=False):
+    """Dotted names that a module imports; only those that run when it is imported, or all."""
+    tree = ast.parse(MODULES[name].read_text())
+    if at_import_time:
+        inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for part in ast.walk(node)}
+        # `if TYPE_CHECKING:` never runs.
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+                inside |= {id(part) for statement in node.body for part in ast.walk(statement)}
+    else:
+        inside = set()
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in inside:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: a relative import"
+            found |= {origin(node.module, alias.name) for alias in node.names}
+    return found
+
+
+def origin(module, name):
+    """The module that `from module import name` is about."""
+    if f"{module}.{name}" in MODULES:
+        return f"{module}.{name}"
+    if module in ("fnmask.losses", "fnmask.metrics"):
+        # These fetch what is asked for from their modules, and load no other.
+        return getattr(importlib.import_module(module), name).__module__
+    return module
+
+
+def part_of(module):
+    """The entry of MAY_IMPORT that a module of the package falls under."""
+    own = module.removeprefix("fnmask.")
+    return own if own in MAY_IMPORT else own.partition(".")[0]
+
+
+def is_below(module, allowed):
+    return any(module == part or module.startswith(f"{part}.") for part in allowed)
+
+
+def test_every_part_has_a_place():
+    assert {part_of(name) for name in MODULES} - {"sweep"} == set(MAY_IMPORT)
+    assert set(MODULES) >= {"fnmask", "fnmask.config", "fnmask.losses", "fnmask.sweep.study"}
+
+
+def test_the_table_has_no_circle():
+    order = []
+    waiting = {
+        part: {other if other in MAY_IMPORT else other.partition(".")[0] for other in below}
+        for part, below in MAY_IMPORT.items()
+    }
+    # `fnmask train` is the one way round: the sweeper only asks the cli where reports go.
+    waiting["cli"] -= {"train"}
+    while waiting:
+        ready = [part for part, below in waiting.items() if below <= set(order)]
+        assert ready, f"a circle among {sorted(waiting)}"
+        order += ready
+        waiting = {part: below for part, below in waiting.items() if part not in ready}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_layers(name):
+    part = part_of(name)
+    for imported in imports_of(name):
+        if imported.partition(".")[0] != "fnmask" or imported == "fnmask" or part_of(imported) == part:
+            continue
+        assert is_below(imported.removeprefix("fnmask."), MAY_IMPORT[part]), f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_third_parties_stay_where_they_belong(name):
+    own = name.removeprefix("fnmask.")
+    for imported in imports_of(name):
+        allowed = CONFINED.get(imported.partition(".")[0])
+        assert allowed is None or is_below(own, allowed), f"{name} imports {imported}"
+
+
+def test_modules_that_configs_name_import_no_backend():
+    """Directly or through others: else a typing mistake would be answered after the seconds that TensorFlow takes."""
+    waiting = ["fnmask.train", "fnmask.cli", "fnmask.data.aerial", "fnmask.data.camvid", "fnmask.data.dubai"]
+    waiting += ["fnmask.losses.variants", "fnmask.losses.weighting", "fnmask.models.tiny", "fnmask.models.segmentation"]
+    waiting += ["fnmask.sweep.sweeper"]
+    seen = set()
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        for imported in imports_of(name, at_import_time=True):
+            assert imported.partition(".")[0] not in ("tensorflow", "keras", "segmentation_models"), name
+            if imported in MODULES and imported not in seen:
+                waiting.append(imported)
+    assert "fnmask.config" in seen
+
+
+def test_compare_names_no_backend_at_all():
+    for name in MODULES:
+        if name.startswith("fnmask.compare"):
+            assert not {item.partition(".")[0] for item in imports_of(name)} & {"tensorflow", "keras"}
+
+
+def test_no_file_is_called_after_nothing():
+    assert not {path.stem for path in MODULES.values()} & {"utils", "helpers", "common", "misc", "base", "core"}
+
+
+# Runs a program under its own name and then says what it loaded.
+WATCH = """
+import runpy, sys
+kind, program, *words = sys.argv[1:]
+sys.argv = [program, *words]
+code = 0
+try:
+    (runpy.run_path if kind == "path" else runpy.run_module)(program, run_name="__main__")
+except SystemExit as left:
+    code = left.code or 0
+loaded = sorted({"tensorflow", "keras", "mlflow"} & set(sys.modules))
+print("code", code, "loaded", *loaded)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["path", "train.py", "--help"], "python train.py --multirun +sweeps=quickstart"),
+        (["path", "train.py", "--cfg", "job"], "_target_: fnmask.losses.variants.soften_false_negatives"),
+        (["path", "train.py", "--info", "plugins"], "FnmaskSweeper"),
+        (["path", "train.py", "--info"], "Config search path"),
+        (["module", "fnmask", "compare", "--help"], "--sweep NAME|RUN_ID"),
+        (["module", "fnmask", "--help"], "compare"),
+        (["path", "train.py", "-m", "+sweeps=quickstart", "study.dry_run=true"], "10 trials, 4 of them controls"),
+    ],
+    ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else "",
+)
+def test_starts_without_a_backend(words, told, request):
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, *words],
+        cwd=request.config.rootpath,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = done.stdout.splitlines()[-1].split()
+    assert last[:3] == ["code", "0", "loaded"], done.stderr
+    assert told in done.stdout
+    assert not {"tensorflow", "keras"} & set(last[3:])
+    # Reading --help must not wait for MLflow either; the sweeper needs it.
+    assert "study.dry_run=true" in words or "mlflow" not in last[3:]
+
+
+def test_import_fnmask_loads_nothing_heavy():
+    heavy = "{'tensorflow', 'keras', 'mlflow', 'optuna', 'hydra', 'numpy'} & set(sys.modules)"
+    code = f"import sys, fnmask; print(sorted({heavy}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

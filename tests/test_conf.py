@@ -1,0 +1,79 @@
+"""Every option of every group: it composes, binds, and says in a comment what each of its keys means."""
+
+import re
+from pathlib import Path
+
+import pytest
+from composing import compose_config
+
+from fnmask.presets import conf_dir
+from fnmask.sweep.composer import check_job
+
+CONF = conf_dir()
+GROUPS = ("backbone", "dataset", "loss", "weighting", "optimizer", "trainer", "tracking", "study", "debug")
+OPTIONS = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+FILES = sorted(path for path in CONF.rglob("*.yaml") if path.relative_to(CONF).parts[0] not in ("hydra", "sweeps"))
+
+# What an option cannot run without.
+NEEDS = {"weighting=manual": ["weighting.weights={road:0.5}"]}
+
+
+def make_camvid(root: Path) -> None:
+    for split in ("train", "val", "test"):
+        for kind, suffix in (("images", "jpg"), ("masks", "png")):
+            (root / split / kind).mkdir(parents=True)
+            (root / split / kind / f"a.{suffix}").touch()
+
+
+def make_dubai(root: Path) -> None:
+    for tile in range(1, 9):
+        for kind, suffix in (("images", "jpg"), ("masks", "png")):
+            (root / f"Tile {tile}" / kind).mkdir(parents=True)
+            for part in range(1, 10):
+                (root / f"Tile {tile}" / kind / f"image_part_{part:03d}.{suffix}").touch()
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_option_composes_and_binds(option, tmp_path):
+    needs = NEEDS.get(option, [])
+    if option in ("dataset=camvid", "dataset=dubai"):
+        (make_camvid if option.endswith("camvid") else make_dubai)(tmp_path)
+        needs = [f"dataset.root={tmp_path}"]
+    config = check_job(compose_config(option, *needs))
+    group, _, name = option.partition("=")
+    assert config.choices[group] == name
+    if group == "dataset":
+        assert all(config.source.ids(split) for split in ("train", "val", "test"))
+        # Every loss must find its default target in it.
+        assert config.target_names == ("road",)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONF)))
+def test_every_key_has_a_comment(path):
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("#"), "the file says on its first line what it is for"
+    for number, line in enumerate(lines):
+        key = re.match(r"\s*([\w/]+):", line)
+        # The import path and Hydra's own lists explain themselves; the comment at the top is about them.
+        if key is None or line.startswith("  ") or key.group(1) in ("_target_", "defaults", "hydra"):
+            continue
+        block = lines[number - 1].startswith("#")
+        nested = line.endswith(":")
+        assert block or nested or re.search(r"\s#\s\S", line), f"{path.name}:{number + 1}: no comment on {line!r}"
+
+
+def test_groups_are_those_of_the_documentation():
+    found = {path.name for path in CONF.iterdir() if path.is_dir()}
+    assert found == {*GROUPS, "hydra", "sweeps"}
+
+
+def test_debug_fast_makes_a_trial_of_four_steps():
+    config = check_job(compose_config("debug=fast"))
+    assert (config.trainer.epochs, config.trainer.steps_per_epoch) == (2, 2)
+    assert config.dataset.train_size == (64, 64)
+
+
+def test_the_masks_warm_up_before_they_act():
+    for loss in ("ignore_fn", "attenuate_fn", "soften_fn"):
+        config = check_job(compose_config(f"loss={loss}", "trainer.epochs=20"))
+        assert config.loss.warmup_epochs == 6

@@ -1,0 +1,222 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from composing import compose_config
+
+from fnmask.binding import ConfigError
+from fnmask.class_names import class_index
+from fnmask.hydra_errors import HYDRA_ERRORS, explain, is_complaint
+from fnmask.sweep.composer import check_job
+
+AERIAL = "Allowed: land (0), building (1), road (2), vegetation (3), water (4)."
+
+
+def check(*overrides):
+    return check_job(compose_config(*overrides))
+
+
+def faults(*overrides):
+    """What a person reads, whether Hydra or the check found it."""
+    with pytest.raises((ConfigError, *HYDRA_ERRORS, ValueError)) as caught:
+        check(*overrides)
+    if isinstance(caught.value, ConfigError):
+        return caught.value.faults
+    assert is_complaint(caught.value)
+    return explain(caught.value, lambda some: compose_config(*some), overrides).faults
+
+
+@pytest.mark.parametrize(
+    ("override", "fault"),
+    [
+        ("loss.alpha=-1", "loss.alpha: got -1. Input should be greater than or equal to 0."),
+        ("optimizer.learning_rate=0", "optimizer.learning_rate: got 0. Input should be greater than 0."),
+        ("optimizer.learning_rate=inf", "optimizer.learning_rate: got inf. Input should be a finite number."),
+        ("loss.ramp_epochs=inf", "loss.ramp_epochs: got inf. Input should be a finite number."),
+        ("optimizer.momentum=1", "optimizer.momentum: got 1. Input should be less than 1."),
+        ("optimizer.name=adan", "optimizer.name: got 'adan'. Input should be 'adam', 'adamw' or 'sgd'."),
+        ("trainer.epochs=0", "trainer.epochs: got 0. Input should be greater than or equal to 1."),
+        ("trainer.epochs=two", "trainer.epochs: got 'two'. Input should be a valid integer"),
+        ("trainer.steps_per_epoch=0", "trainer.steps_per_epoch: got 0. Input should be greater than or equal to 1."),
+        ("trainer.select=worst", "trainer.select: got 'worst'. Input should be 'last' or 'best'."),
+        ("tracking.overlay_images=-1", "tracking.overlay_images: got -1. Input should be greater than or equal to 0."),
+        ("study.sampler=x", "study.sampler: got 'x'. Input should be 'tpe', 'random' or 'grid'."),
+        ("backbone.depth=9", "backbone.depth: got 9. Input should be less than or equal to 6."),
+        ("dataset.size_px=8", "dataset.size_px: got 8. Input should be greater than or equal to 32."),
+        ("dataset.image_size=[0,64]", "dataset.image_size.0: got 0. Input should be greater than or equal to 1."),
+        ("dataset.flips=up", "dataset.flips: got 'up'. Input should be 'none', 'horizontal' or 'both'."),
+        ("seed=-1", "seed: got -1. It must be an integer in [0, 2^31)."),
+        ("seed=true", "seed: got True. It must be an integer in [0, 2^31)."),
+        ("seed=null", "seed: got None. It must be an integer in [0, 2^31)."),
+        ("loss.target=[road,road]", "loss: target=[2, 2] names a class twice"),
+        ("loss.target=[]", "loss: target is empty; name at least one class"),
+        (
+            "dataset.crop_size=[256,96]",
+            "dataset.crop_size: got [256, 96]. It must fit into dataset.image_size=[128, 128].",
+        ),
+        ("loss.warmup_epochs=10", "loss.warmup_epochs: got 10 with trainer.epochs=10: the mask would never be"),
+    ],
+)
+def test_a_value_out_of_range(override, fault):
+    (found,) = faults(override)
+    assert found.startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("override", "fault"),
+    [
+        ("loss.alpa=1", "loss.alpa: unknown key. Did you mean loss.alpha? Allowed: loss.target, loss.alpha,"),
+        ("trainer.epoch=1", "trainer.epoch: unknown key. Did you mean trainer.epochs? Allowed: trainer.epochs, "),
+        ("trainr.epochs=1", "trainr.epochs: unknown key. Did you mean trainer? Allowed: backbone, "),
+        ("sed=1", "sed: unknown key. Did you mean seed? Allowed: "),
+        ("lss=plain", "lss: unknown key. Did you mean loss? Allowed: backbone, "),
+        ("+foo=1", "foo: unknown key. Allowed: seed, root, "),
+        ("+loss.foo=1", "loss.foo: unknown key. Allowed: target, alpha, warmup_epochs, ramp_epochs."),
+        ("+dataset.foo=1", "dataset.foo: unknown key. Allowed: seed, n_train, "),
+        ("+trainer.foo=1", "trainer.foo: unknown key. Allowed: epochs, "),
+    ],
+)
+def test_an_unknown_key(override, fault):
+    (found,) = faults(override)
+    assert found.startswith(fault)
+
+
+def test_an_unknown_key_is_told_from_the_option_that_was_chosen():
+    # soften_fn, the default, has an alpha; plain has not.
+    assert faults("loss=plain", "loss.alpha=1") == ("loss.alpha: unknown key. Allowed: loss.target.",)
+    (found,) = faults("backbone=unet", "backbone.encodr=vgg16")
+    assert found.startswith("backbone.encodr: unknown key. Did you mean backbone.encoder? Allowed: backbone.decoder,")
+
+
+@pytest.mark.parametrize(
+    ("override", "fault"),
+    [
+        ("loss=ignore", "loss: got 'ignore'. Did you mean ignore_fn? Allowed: attenuate_fn, class_downweight,"),
+        ("weighting=1e3", "weighting: got 1000.0. It is a group: give the name of one of its options."),
+        ("loss=null", "loss: got None. It is a group: give the name of one of its options."),
+        ("~loss", "loss: missing. Give loss=VALUE."),
+        ("~seed", "seed: missing. Give seed=VALUE."),
+        ("dataset=camvid", "dataset.root: missing. Give dataset.root=VALUE."),
+        ("weighting=manual", "weighting.weights: missing. Give weighting.weights=VALUE."),
+        ("~optimizer.name", "optimizer.name: missing. Give optimizer.name=VALUE."),
+        ("backbone=unet backbone.encoder=resnet19", "backbone.encoder: got 'resnet19'. Input should be 'densenet121'"),
+    ],
+)
+def test_a_wrong_option_or_a_missing_value(override, fault):
+    (found,) = faults(*override.split())
+    assert found.startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("override", "fault"),
+    [
+        ("loss.target=raod", f"loss.target: got 'raod', no class of this data set. Did you mean road? {AERIAL}"),
+        ("loss.target=5", f"loss.target: got 5, no class of this data set. {AERIAL}"),
+        ("loss.target=-1", f"loss.target: got -1, no class of this data set. {AERIAL}"),
+        ("loss.target=true", f"loss.target: got True, no class of this data set. {AERIAL}"),
+        ("loss.target=null", f"loss.target: got None, no class of this data set. {AERIAL}"),
+        ("loss.target=[road,sky]", f"loss.target: got 'sky', no class of this data set. {AERIAL}"),
+        ("loss=plain loss.target=sky", f"loss.target: got 'sky', no class of this data set. {AERIAL}"),
+        ("dataset.unreliable_class=sky", f"dataset.unreliable_class: got 'sky', no class of this data set. {AERIAL}"),
+        (
+            "weighting=manual weighting.weights={sky:1,road:2}",
+            f"weighting.weights: got 'sky', no class of this data set. {AERIAL}",
+        ),
+    ],
+)
+def test_a_class_that_the_data_lacks(override, fault):
+    assert faults(*override.split()) == (fault,)
+
+
+def test_weights_by_hand_are_one_for_each_class():
+    assert faults("weighting=manual", "weighting.weights=[1,2]") == (
+        "weighting.weights: got 2 numbers. Give one for each of land, building, road, vegetation, water.",
+    )
+    assert check("weighting=manual", "weighting.weights=[1,2,3,4,0.5]").weighting.kwargs["weights"] == [1, 2, 3, 4, 0.5]
+    assert check("weighting=manual", "weighting.weights={road:0.5}").weighting.kwargs["weights"] == {"road": 0.5}
+
+
+def test_several_faults_at_once(tmp_path):
+    assert faults("loss.target=raod", "loss.alpha=-1", "dataset.flips=up", "dataset.unreliable_class=9", "seed=x") == (
+        "seed: got 'x'. It must be an integer in [0, 2^31).",
+        f"dataset.unreliable_class: got 9, no class of this data set. {AERIAL}",
+        "dataset.flips: got 'up'. Input should be 'none', 'horizontal' or 'both'.",
+        f"loss.target: got 'raod', no class of this data set. Did you mean road? {AERIAL}",
+        "loss.alpha: got -1. Input should be greater than or equal to 0.",
+    )
+
+
+@pytest.mark.parametrize(("dataset", "folder"), [("camvid", "train/images"), ("dubai", "Tile 1/images")])
+def test_a_missing_folder_and_what_else_is_wrong(tmp_path, dataset, folder):
+    where, flips = faults(f"dataset={dataset}", f"dataset.root={tmp_path}", "dataset.flips=up")
+    assert where.startswith(f"dataset.root: got '{tmp_path}'. There is no folder {tmp_path / folder}. ")
+    assert "is expected as" in where
+    assert flips.startswith("dataset.flips: got 'up'.")
+
+
+@pytest.mark.parametrize(
+    ("target", "names"), [("road", ("road",)), ("2", ("road",)), ("[water,0]", ("water", "land")), ("[2]", ("road",))]
+)
+def test_classes_by_name_or_index(target, names):
+    config = check(f"loss.target={target}")
+    assert config.target_names == names
+    # What is trained is the class itself: its row of the error matrix, and no other, is softened.
+    softened = {config.source.class_names[row] for row in (config.loss.error_weights < 1).any(axis=1).nonzero()[0]}
+    assert softened == set(names)
+
+
+def test_a_class_whose_name_is_a_number_is_found_by_name_first():
+    assert class_index("1", ("a", "1", "c"), key="k") == 1
+    assert class_index(2, ("2", "b", "c"), key="k") == 2
+
+
+def test_what_a_checked_config_holds():
+    config = check("loss=attenuate_fn", "loss.alpha=0.25", "dataset.crop_size=null", "seed=3", "root=/somewhere")
+    assert (config.seed, str(config.root), config.choices["loss"]) == (3, "/somewhere", "attenuate_fn")
+    assert config.loss.error_weights[2].tolist() == [0.25, 0.25, 1, 0.25, 0.25]
+    # 0.3 of ten epochs, from conf/.
+    assert config.loss.warmup_epochs == 3
+    assert config.dataset.train_size == (128, 128)
+    assert config.dataset.unreliable_class == 2
+    json.dumps(config.resolved)
+    assert "val/iou/road" in config.metric_keys()
+    assert "tradeoff/target_cost" in config.metric_keys()
+
+
+def test_reference_changes_with_what_a_comparison_holds_fixed_and_with_nothing_else():
+    base = check().reference
+    for override in ("loss=plain", "loss.target=water", "weighting=inverse", "optimizer.learning_rate=1", "root=/x"):
+        assert check(override).reference == base, override
+    for override in ("seed=1", "backbone.width=4", "dataset.n_val=3", "trainer.epochs=9"):
+        assert check(override).reference != base, override
+
+
+# Runs the real entry point and then says how it ended and whether TensorFlow was loaded.
+SCRIPT = """
+import runpy, sys
+sys.argv = ["train.py", *sys.argv[1:]]
+try:
+    runpy.run_path("train.py", run_name="__main__")
+except SystemExit as left:
+    print("code", left.code, "backend", bool({"tensorflow", "keras"} & set(sys.modules)))
+"""
+
+
+def test_a_refused_run_leaves_with_2_and_never_loads_tensorflow(request, tmp_path):
+    environment = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, f"root={tmp_path}", "loss.target=raod", "trainer.epochs=0"],
+        cwd=request.config.rootpath,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1] == "code 2 backend False", done.stderr
+    assert done.stderr.splitlines() == [
+        "Nothing was trained.",
+        "trainer.epochs: got 0. Input should be greater than or equal to 1.",
+        f"loss.target: got 'raod', no class of this data set. Did you mean road? {AERIAL}",
+    ]
