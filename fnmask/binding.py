@@ -7,9 +7,10 @@ A node is checked without calling anything: each key against the parameters, eac
 import difflib
 import importlib
 import inspect
+import json
 import sys
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ Checked = TypeVar("Checked")
 class ConfigError(Exception):
     """One or more faults in a composed config: each names its key, what was given and what is allowed."""
 
-    def __init__(self, faults: Collection[str]) -> None:
+    def __init__(self, faults: Iterable[str]) -> None:
         self.faults = tuple(faults)
         super().__init__("\n".join(self.faults))
 
@@ -59,7 +60,7 @@ def describe_faults(error: ValidationError, *, prefix: str, allowed: Collection[
 
 def suggest(given: str, allowed: Collection[str]) -> str:
     """`Did you mean ...? Allowed: ...` for a name that is none of the allowed ones."""
-    close = difflib.get_close_matches(given, list(allowed), n=1)
+    close = difflib.get_close_matches(given, [name for name in allowed if name != given], n=1)
     return (f"Did you mean {close[0]}? " if close else "") + f"Allowed: {', '.join(allowed) or 'nothing'}."
 
 
@@ -70,7 +71,8 @@ def validate(model: type[Model], node: Mapping[str, Any], *, prefix: str) -> Mod
         ConfigError: a key or value that the model does not allow, all of them at once.
     """
     try:
-        return model.model_validate(dict(node))
+        # As JSON, whose lists also serve where a tuple is asked for, even by a model that is strict about numbers.
+        return model.model_validate_json(json.dumps(dict(node)))
     except ValidationError as error:
         faults = describe_faults(error, prefix=prefix, allowed=list(model.model_fields))
         raise ConfigError(faults) from None
@@ -107,7 +109,10 @@ def bind(node: Mapping[str, Any], *, prefix: str, known: Collection[str] = ()) -
         raise ConfigError([fault]) from None
     if not callable(function):
         raise ConfigError([f"{prefix}._target_: got {path!r}. It must be the import path of a callable."])
-    model = _signature_model(function, known)
+    try:
+        model = _signature_model(function, known)
+    except ValueError as error:
+        raise ConfigError([f"{prefix}._target_: got {path!r}, whose arguments cannot be checked ({error})."]) from None
     checked = validate(model, {key: value for key, value in node.items() if key != "_target_"}, prefix=prefix)
     return Bound(path, function, {key: getattr(checked, key) for key in model.model_fields})
 
@@ -117,11 +122,14 @@ def _signature_model(function: Callable[..., Any], known: Collection[str]) -> ty
     called = function.__init__ if inspect.isclass(function) else function
     asked = {name: item for name, item in inspect.signature(function).parameters.items() if name not in known}
     # Only what is asked for is evaluated: other annotations may name types of a backend that is not loaded here.
-    annotated = SimpleNamespace(__annotations__={name: item.annotation for name, item in asked.items()})
+    typed = {name: item.annotation for name, item in asked.items() if item.annotation is not inspect.Parameter.empty}
+    annotated = SimpleNamespace(__annotations__=typed)
     hints = typing.get_type_hints(annotated, vars(sys.modules[called.__module__]), include_extras=True)
     fields: dict[str, Any] = {}
     for name, parameter in asked.items():
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         fields[name] = (hints.get(name, Any), default)
-    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), allow_inf_nan=False)
+    config = ConfigDict(
+        extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), allow_inf_nan=False, strict=True
+    )
     return create_model(getattr(function, "__name__", "target"), __config__=config, **fields)

@@ -4,92 +4,22 @@
 missing folder. It imports no TensorFlow, so that a typing mistake is answered in a second.
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import BaseModel, ConfigDict, Field
 
 from fnmask.binding import Bound, ConfigError, bind, suggest, validate, with_faults
 from fnmask.class_names import class_indices
 from fnmask.data.source import DataSource
 from fnmask.losses.variants import LossSpec
 from fnmask.metrics.readings import slug
-
-Pixels = Annotated[int, Field(ge=1)]
-
-
-class _Node(BaseModel):
-    """A config node whose keys are all known. Defaults live in `conf/`, so no field has one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class OptimizerConfig(_Node):
-    """`conf/optimizer/`."""
-
-    name: Literal["adam", "adamw", "sgd"]
-    learning_rate: float = Field(gt=0)
-    schedule: Literal["constant", "cosine"]
-    weight_decay: float = Field(ge=0)
-    momentum: float = Field(ge=0, lt=1)
-
-
-class TrainerConfig(_Node):
-    """`conf/trainer/`."""
-
-    epochs: int = Field(ge=1)
-    steps_per_epoch: Annotated[int, Field(ge=1)] | None
-    batch_size: int = Field(ge=1)
-    eval_batch_size: int = Field(ge=1)
-    jit_compile: bool
-    select: Literal["last", "best"]
-    test: bool
-
-
-class TrackingConfig(_Node):
-    """`conf/tracking/`."""
-
-    kind: Literal["mlflow", "none"]
-    experiment: str = Field(min_length=1)
-    overlay_images: int = Field(ge=0)
-
-
-class StudyConfig(_Node):
-    """`conf/study/`: read by the sweeper."""
-
-    name: str | None
-    n_trials: Annotated[int, Field(ge=1)] | None
-    sampler: Literal["tpe", "random", "grid"]
-    seed: int = Field(ge=0)
-    directions: dict[str, Literal["maximize", "minimize"]] = Field(min_length=1)
-    space: dict[str, str]
-    when: dict[str, dict[str, list[bool | int | float | str | None]]]
-    controls: dict[str, list[str]]
-    storage: str | None
-    max_failures: int = Field(ge=1)
-    dry_run: bool
-
-
-class DatasetConfig(BaseModel):
-    """The keys of `conf/dataset/` that mean the same for every data set; the others belong to its source."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    image_size: tuple[Pixels, Pixels]
-    crop_size: tuple[Pixels, Pixels] | None
-    flips: Literal["none", "horizontal", "both"]
-    unreliable_class: int | None
-    widen_px: int = Field(ge=0)
-
-    @property
-    def train_size(self) -> tuple[int, int]:
-        """Height and width of a training image in px: the crop, or the whole image."""
-        return self.crop_size or self.image_size
+from fnmask.schema import DatasetConfig, OptimizerConfig, StudyConfig, TrackingConfig, TrainerConfig
 
 
 @dataclass(frozen=True)
@@ -120,10 +50,23 @@ class TrialConfig:
         even = (self.loss.error_weights == 1).all() and (self.loss.class_weights == 1).all()
         return bool(even) and self.choices.get("weighting") == "none"
 
-    @property
+    @functools.cached_property
     def reference(self) -> str:
-        """Digest of what a trial shares with the plain control that it is measured against."""
-        return digest({key: self.resolved[key] for key in REFERENCE_NODES})
+        """Digest of what a trial shares with the plain control that it is measured against.
+
+        The data counts by its content, wherever it lies. Left out is what moves no number of the validation.
+        """
+        shared = {key: self.resolved[key] for key in REFERENCE_NODES}
+        shared["dataset"] = self.dataset.model_dump(include=set(DatasetConfig.model_fields))
+        shared["data"] = self.data_digest
+        shared["trainer"] = {key: value for key, value in shared["trainer"].items() if key not in _MOVES_NOTHING}
+        return digest(shared)
+
+    @functools.cached_property
+    def data_digest(self) -> str:
+        """Digest of the content of the data set; its files are read once in a process."""
+        own = {key: value for key, value in self.resolved["dataset"].items() if key not in DatasetConfig.model_fields}
+        return _data_digest(json.dumps(own, sort_keys=True))
 
     def metric_keys(self) -> tuple[str, ...]:
         """Every metric that may be an objective: unmasked, on validation."""
@@ -133,8 +76,10 @@ class TrialConfig:
         return (*overall, *TRADEOFF_KEYS, *per_class)
 
 
-# What a comparison holds fixed: seed, network, data and training budget.
-REFERENCE_NODES = ("seed", "backbone", "dataset", "trainer")
+# What a comparison holds fixed: seed, network, data, optimizer and training budget.
+REFERENCE_NODES = ("seed", "backbone", "dataset", "optimizer", "trainer")
+
+_MOVES_NOTHING = ("eval_batch_size", "test")
 
 NODES = ("seed", "root", "backbone", "dataset", "loss", "weighting", "optimizer", "trainer", "tracking", "study")
 
@@ -149,6 +94,11 @@ TRADEOFF_KEYS = (
 def digest(content: Mapping[str, Any]) -> str:
     """16 hexadecimal digits that change with the content."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _data_digest(own: str) -> str:
+    return build_source(json.loads(own)).digest()
 
 
 def check(cfg: DictConfig, choices: Mapping[str, str]) -> TrialConfig:
@@ -176,12 +126,13 @@ def check(cfg: DictConfig, choices: Mapping[str, str]) -> TrialConfig:
     if absent:
         raise ConfigError([*faults, *(f"{key}: missing. Give {key}=VALUE." for key in absent)])
     seed = attempt(lambda: _check_seed(node["seed"]))
+    root = attempt(lambda: _check_root(node["root"]))
     fixed: dict[str, Any] = {
         key: attempt(lambda key=key, model=model: validate(model, node[key], prefix=key))
         for key, model in (("optimizer", OptimizerConfig), ("trainer", TrainerConfig), ("tracking", TrackingConfig))
     }
     attempt(lambda: validate(StudyConfig, node["study"], prefix="study"))
-    backbone = attempt(lambda: bind(node["backbone"], prefix="backbone", known=("num_classes", "input_size")))
+    backbone = attempt(lambda: _bind_backbone(node["backbone"]))
     source = attempt(lambda: build_source(node["dataset"]))
     if source is None:
         # Class names come from the data: without it nothing more can be said of losses and weights.
@@ -196,7 +147,7 @@ def check(cfg: DictConfig, choices: Mapping[str, str]) -> TrialConfig:
         raise ConfigError(faults)
     return TrialConfig(
         seed=seed,
-        root=Path(node["root"]),
+        root=root,
         backbone=backbone,
         dataset=dataset,
         source=source,
@@ -234,6 +185,21 @@ def _check_seed(given: object) -> int:
     return given
 
 
+def _check_root(given: object) -> Path:
+    if not isinstance(given, str) or not given:
+        raise ConfigError([f"root: got {given!r}. It must be the path of a folder."])
+    return Path(given).resolve()
+
+
+def _bind_backbone(node: Mapping[str, Any]) -> Bound:
+    """Weights from a file are looked for now, not when the trial begins."""
+    bound = bind(node, prefix="backbone", known=("num_classes", "input_size"))
+    weights = bound.kwargs.get("encoder_weights")
+    if weights not in (None, "imagenet") and not Path(weights).is_file():
+        raise ConfigError([f"backbone.encoder_weights: there is no file {weights!r}. Allowed: null, imagenet, a file."])
+    return bound
+
+
 def build_source(node: Mapping[str, Any]) -> DataSource:
     """The data source of a `dataset` node; cheap, it reads no image."""
     own = {key: value for key, value in node.items() if key not in DatasetConfig.model_fields}
@@ -263,22 +229,26 @@ def _build_loss(node: Mapping[str, Any], source: DataSource) -> LossSpec:
         node["target"] = class_indices(given, source.class_names, key="loss.target", faults=faults)
     bound = with_faults(faults, lambda: bind(node, prefix="loss", known=("num_classes",)))
     try:
-        spec: LossSpec = bound(num_classes=len(source.class_names))
-    except ValueError as error:
+        spec = bound(num_classes=len(source.class_names))
+    except (TypeError, ValueError) as error:
         raise ConfigError([f"loss: {error}"]) from None
+    if not isinstance(spec, LossSpec):
+        raise ConfigError([f"loss._target_: {bound.path} gives a {type(spec).__name__}. It must give a LossSpec."])
     return spec
 
 
 def _bind_weighting(node: Mapping[str, Any], source: DataSource) -> Bound:
     """Weights given by hand name classes, which are checked here; the pixel counts come with the data."""
-    bound = bind(node, prefix="weighting", known=("counts", "class_names"))
-    names, weights = source.class_names, bound.kwargs.get("weights")
+    node, names = dict(node), source.class_names
     faults: list[str] = []
-    if isinstance(weights, dict):
-        class_indices(list(weights), names, key="weighting.weights", faults=faults)
-    elif isinstance(weights, list) and len(weights) != len(names):
-        faults.append(f"weighting.weights: got {len(weights)} numbers. Give one for each of {', '.join(names)}.")
-    return with_faults(faults, lambda: bound)
+    given = node.get("weights")
+    if isinstance(given, dict):
+        indices = class_indices(list(given), names, key="weighting.weights", faults=faults)
+        if not faults:
+            node["weights"] = {names[index]: weight for index, weight in zip(indices, given.values(), strict=True)}
+    elif isinstance(given, list) and len(given) != len(names):
+        faults.append(f"weighting.weights: got {len(given)} numbers. Give one for each of {', '.join(names)}.")
+    return with_faults(faults, lambda: bind(node, prefix="weighting", known=("counts", "class_names")))
 
 
 def _check_together(trainer: TrainerConfig, dataset: DatasetConfig, loss: LossSpec) -> list[str]:

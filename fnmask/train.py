@@ -4,6 +4,7 @@ python train.py loss=ignore_fn loss.target=road weighting=median_frequency
 python train.py --multirun +sweeps=quickstart
 """
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -94,7 +95,7 @@ def _run_one(config: TrialConfig) -> int:
 
 def _share(share: float, whole: object) -> float:
     """A part of a duration; 0 of one that is no duration, which the check reports under its own key."""
-    return share * whole if isinstance(whole, int) and whole > 0 else 0.0
+    return share * whole if isinstance(whole, int | float) and 0 < whole < math.inf else 0.0
 
 
 def _refuse(error: ConfigError) -> NoReturn:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import keras
 
-from fnmask.config import OptimizerConfig, TrialConfig
+from fnmask.config import TrialConfig
 from fnmask.data.arrays import ClassCounts, SplitArrays, count_classes, load_split
 from fnmask.data.label_noise import widen_class
 from fnmask.engine import CompiledStep, Engine, Schedule
 from fnmask.losses.loss import MaskedCrossentropy
+from fnmask.schema import OptimizerConfig
 
 
 @dataclass(frozen=True)

@@ -19,3 +19,20 @@ def compose_config(*overrides):
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return compose("config", overrides=list(overrides), return_hydra_config=True)
+
+
+def make_camvid(root):
+    """Empty files in the places of CamVid, one pair for each split."""
+    for split in ("train", "val", "test"):
+        for kind, suffix in (("images", "jpg"), ("masks", "png")):
+            (root / split / kind).mkdir(parents=True)
+            (root / split / kind / f"a.{suffix}").touch()
+
+
+def make_dubai(root):
+    """Empty files in the places of the Dubai set."""
+    for tile in range(1, 9):
+        for kind, suffix in (("images", "jpg"), ("masks", "png")):
+            (root / f"Tile {tile}" / kind).mkdir(parents=True)
+            for part in range(1, 10):
+                (root / f"Tile {tile}" / kind / f"image_part_{part:03d}.{suffix}").touch()

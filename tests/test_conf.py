@@ -1,10 +1,9 @@
 """Every option of every group: it composes, binds, and says in a comment what each of its keys means."""
 
 import re
-from pathlib import Path
 
 import pytest
-from composing import compose_config
+from composing import compose_config, make_camvid, make_dubai
 
 from fnmask.presets import conf_dir
 from fnmask.sweep.composer import check_job
@@ -16,21 +15,6 @@ FILES = sorted(path for path in CONF.rglob("*.yaml") if path.relative_to(CONF).p
 
 # What an option cannot run without.
 NEEDS = {"weighting=manual": ["weighting.weights={road:0.5}"]}
-
-
-def make_camvid(root: Path) -> None:
-    for split in ("train", "val", "test"):
-        for kind, suffix in (("images", "jpg"), ("masks", "png")):
-            (root / split / kind).mkdir(parents=True)
-            (root / split / kind / f"a.{suffix}").touch()
-
-
-def make_dubai(root: Path) -> None:
-    for tile in range(1, 9):
-        for kind, suffix in (("images", "jpg"), ("masks", "png")):
-            (root / f"Tile {tile}" / kind).mkdir(parents=True)
-            for part in range(1, 10):
-                (root / f"Tile {tile}" / kind / f"image_part_{part:03d}.{suffix}").touch()
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -74,6 +58,6 @@ def test_debug_fast_makes_a_trial_of_four_steps():
 
 
 def test_the_masks_warm_up_before_they_act():
-    for loss in ("ignore_fn", "attenuate_fn", "soften_fn"):
+    for loss, epochs in {"ignore_fn": 10, "attenuate_fn": 10, "soften_fn": 6}.items():
         config = check_job(compose_config(f"loss={loss}", "trainer.epochs=20"))
-        assert config.loss.warmup_epochs == 6
+        assert config.loss.warmup_epochs == epochs

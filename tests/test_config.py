@@ -39,6 +39,13 @@ def faults(*overrides):
         ("optimizer.name=adan", "optimizer.name: got 'adan'. Input should be 'adam', 'adamw' or 'sgd'."),
         ("trainer.epochs=0", "trainer.epochs: got 0. Input should be greater than or equal to 1."),
         ("trainer.epochs=two", "trainer.epochs: got 'two'. Input should be a valid integer"),
+        ("trainer.epochs='8'", "trainer.epochs: got '8'. Input should be a valid integer."),
+        ("trainer.epochs=8.5", "trainer.epochs: got 8.5. Input should be a valid integer."),
+        ("loss.alpha=true", "loss.alpha: got True. Input should be a valid number."),
+        ("dataset.n_train='8'", "dataset.n_train: got '8'. Input should be a valid integer."),
+        ("dataset.widen_px=true", "dataset.widen_px: got True. Input should be a valid integer."),
+        ("root=null", "root: got None. It must be the path of a folder."),
+        ("loss._target_=builtins.dict", "loss._target_: got 'builtins.dict', whose arguments cannot be"),
         ("trainer.steps_per_epoch=0", "trainer.steps_per_epoch: got 0. Input should be greater than or equal to 1."),
         ("trainer.select=worst", "trainer.select: got 'worst'. Input should be 'last' or 'best'."),
         ("tracking.overlay_images=-1", "tracking.overlay_images: got -1. Input should be greater than or equal to 0."),
@@ -135,7 +142,8 @@ def test_weights_by_hand_are_one_for_each_class():
         "weighting.weights: got 2 numbers. Give one for each of land, building, road, vegetation, water.",
     )
     assert check("weighting=manual", "weighting.weights=[1,2,3,4,0.5]").weighting.kwargs["weights"] == [1, 2, 3, 4, 0.5]
-    assert check("weighting=manual", "weighting.weights={road:0.5}").weighting.kwargs["weights"] == {"road": 0.5}
+    for given in ("{road:0.5}", "{2:0.5}"):
+        assert check("weighting=manual", f"weighting.weights={given}").weighting.kwargs["weights"] == {"road": 0.5}
 
 
 def test_several_faults_at_once(tmp_path):
@@ -176,8 +184,8 @@ def test_what_a_checked_config_holds():
     config = check("loss=attenuate_fn", "loss.alpha=0.25", "dataset.crop_size=null", "seed=3", "root=/somewhere")
     assert (config.seed, str(config.root), config.choices["loss"]) == (3, "/somewhere", "attenuate_fn")
     assert config.loss.error_weights[2].tolist() == [0.25, 0.25, 1, 0.25, 0.25]
-    # 0.3 of ten epochs, from conf/.
-    assert config.loss.warmup_epochs == 3
+    # Half of ten epochs, from conf/.
+    assert config.loss.warmup_epochs == 5
     assert config.dataset.train_size == (128, 128)
     assert config.dataset.unreliable_class == 2
     json.dumps(config.resolved)
@@ -187,10 +195,38 @@ def test_what_a_checked_config_holds():
 
 def test_reference_changes_with_what_a_comparison_holds_fixed_and_with_nothing_else():
     base = check().reference
-    for override in ("loss=plain", "loss.target=water", "weighting=inverse", "optimizer.learning_rate=1", "root=/x"):
+    still = ("loss=plain", "loss.target=water", "weighting=inverse", "root=/x", "trainer.test=false")
+    for override in (*still, "trainer.eval_batch_size=2"):
         assert check(override).reference == base, override
-    for override in ("seed=1", "backbone.width=4", "dataset.n_val=3", "trainer.epochs=9"):
+    moving = ("seed=1", "backbone.width=4", "dataset.n_val=3", "dataset.flips=none", "trainer.epochs=9")
+    for override in (*moving, "optimizer.learning_rate=1"):
         assert check(override).reference != base, override
+
+
+def test_reference_knows_the_data_by_its_content(tmp_path):
+    references = []
+    for place in ("here", "there", "other"):
+        for split in ("train", "val", "test"):
+            for kind, suffix in (("images", "jpg"), ("masks", "png")):
+                (tmp_path / place / split / kind).mkdir(parents=True)
+                (tmp_path / place / split / kind / f"a.{suffix}").write_text("b" if place == "other" else "a")
+        references.append(check("dataset=camvid", f"dataset.root={tmp_path / place}").reference)
+    assert references[0] == references[1] != references[2]
+
+
+def test_a_loss_that_is_none(monkeypatch):
+    def no_loss(target, alpha, warmup_epochs, ramp_epochs):
+        return 1
+
+    monkeypatch.setattr("fnmask.losses.variants.no_loss", no_loss, raising=False)
+    expected = "loss._target_: fnmask.losses.variants.no_loss gives a int. It must give a LossSpec."
+    assert faults("loss._target_=fnmask.losses.variants.no_loss") == (expected,)
+
+
+def test_weights_of_an_encoder_that_are_not_there(tmp_path):
+    given = ("backbone=unet", f"backbone.encoder_weights={tmp_path}/none.h5")
+    (fault,) = faults(*given)
+    assert fault.startswith(f"backbone.encoder_weights: there is no file '{tmp_path}/none.h5'. Allowed: null, imagenet")
 
 
 # Runs the real entry point and then says how it ended and whether TensorFlow was loaded.

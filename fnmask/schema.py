@@ -1,0 +1,91 @@
+"""The typed nodes of a config: every key, its type and its range. Defaults live in `conf/`, so no field has one."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+# What a search is for unless it says otherwise: it means the same for every target, so that any may be chosen.
+DEFAULT_DIRECTIONS = {"tradeoff/others_gain": "maximize"}
+
+# What every search is measured against: no mask at all, and the simplest way to make a class count less.
+DEFAULT_CONTROLS = {
+    "plain": ["loss=plain", "weighting=none"],
+    "class_downweight": ["loss=class_downweight", "weighting=none"],
+}
+
+Pixels = Annotated[int, Field(ge=1)]
+
+
+def _default(value: dict[str, Any]) -> BeforeValidator:
+    """Null in `conf/` stands for a default: Hydra would merge one written there with what is given, not replace it."""
+    return BeforeValidator(lambda given: value if given is None else given)
+
+
+class _Node(BaseModel):
+    """A config node whose keys are all known."""
+
+    # Strict: "8" and true are no numbers. A text for a number would slip past what `conf/` computes from it.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
+
+
+class OptimizerConfig(_Node):
+    """`conf/optimizer/`."""
+
+    name: Literal["adam", "adamw", "sgd"]
+    learning_rate: float = Field(gt=0)
+    schedule: Literal["constant", "cosine"]
+    weight_decay: float = Field(ge=0)
+    momentum: float = Field(ge=0, lt=1)
+
+
+class TrainerConfig(_Node):
+    """`conf/trainer/`."""
+
+    epochs: int = Field(ge=1)
+    steps_per_epoch: Annotated[int, Field(ge=1)] | None
+    batch_size: int = Field(ge=1)
+    eval_batch_size: int = Field(ge=1)
+    jit_compile: bool
+    select: Literal["last", "best"]
+    test: bool
+
+
+class TrackingConfig(_Node):
+    """`conf/tracking/`."""
+
+    kind: Literal["mlflow", "none"]
+    experiment: str = Field(min_length=1)
+    overlay_images: int = Field(ge=0)
+
+
+class StudyConfig(_Node):
+    """`conf/study/`: read by the sweeper."""
+
+    name: str | None
+    n_trials: Annotated[int, Field(ge=1)] | None
+    sampler: Literal["tpe", "random", "grid"]
+    seed: int = Field(ge=0)
+    directions: Annotated[dict[str, Literal["maximize", "minimize"]], Field(min_length=1), _default(DEFAULT_DIRECTIONS)]
+    space: Annotated[dict[str, str], _default({})]
+    when: Annotated[dict[str, dict[str, list[bool | int | float | str | None]]], _default({})]
+    controls: Annotated[dict[str, list[str]], _default(DEFAULT_CONTROLS)]
+    storage: str | None
+    max_failures: int = Field(ge=1)
+    dry_run: bool
+
+
+class DatasetConfig(BaseModel):
+    """The keys of `conf/dataset/` that mean the same for every data set; the others belong to its source."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    image_size: tuple[Pixels, Pixels]
+    crop_size: tuple[Pixels, Pixels] | None
+    flips: Literal["none", "horizontal", "both"]
+    unreliable_class: int | None
+    widen_px: int = Field(ge=0)
+
+    @property
+    def train_size(self) -> tuple[int, int]:
+        """Height and width of a training image in px: the crop, or the whole image."""
+        return self.crop_size or self.image_size
