@@ -89,14 +89,14 @@ def _compare(arguments: argparse.Namespace) -> int:
     from fnmask.compare.comparison import write_comparison
     from fnmask.compare.terminal import comparison_renderable
     from fnmask.tracking.mlflow_store import MlflowStore
-    from fnmask.tracking.records import SweepNotFoundError
+    from fnmask.tracking.records import ExperimentNotFoundError, SweepNotFoundError
 
     try:
-        store = MlflowStore(root or Path.cwd(), arguments.experiment)
+        store = MlflowStore(root or Path.cwd(), arguments.experiment, create=False)
         study = store.find_sweep(arguments.sweep)
         output = arguments.output or report_dir(store.root, study.tag("study"))
         result = write_comparison(store, study.run_id, output, split=arguments.split)
-    except (SweepNotFoundError, ValueError) as error:
+    except (ExperimentNotFoundError, SweepNotFoundError, ValueError) as error:
         return _refuse(str(error))
     console = Console()
     if console.is_terminal:

@@ -8,11 +8,12 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from fnmask.config import TrialConfig
+from fnmask.config import TrialConfig, digest
 from fnmask.outcomes import check_objectives, classify, describe
 from fnmask.tracking.artifacts import CONFIG, confusion_name, unpack_confusion
 from fnmask.tracking.lineage import lineage_params, lineage_tags
 from fnmask.tracking.mlflow_store import MlflowStore
+from fnmask.tracking.passwords import hide_passwords
 from fnmask.tracking.records import DatasetRecord
 from fnmask.tracking.tracker import MemoryTracker, Outcome, Tracker
 from fnmask.trial import Control, EpochHook, Result, run_trial
@@ -68,18 +69,19 @@ def run_recorded(
     """
     tracker: Tracker = MemoryTracker()
     run_id = ""
+    shown = hide_passwords(config.resolved)
     try:
         data = workbench.load(config)
         if store is not None:
             tracker = opened = store.start_run(
                 name=variant_label(config, labels.searched),
                 parent_run_id=labels.parent_run_id,
-                params={**config.resolved, **lineage_params()},
+                params={**shown, **lineage_params()},
                 tags=_tags(config, labels),
                 datasets=_dataset_records(config, data),
             )
             run_id = opened.run_id
-        tracker.log_artifact(CONFIG, yaml.safe_dump(dict(config.resolved), sort_keys=False).encode())
+        tracker.log_artifact(CONFIG, yaml.safe_dump(shown, sort_keys=False).encode())
         result = run_trial(config, tracker, workbench=workbench, control=control, on_epoch=on_epoch)
         check_objectives(result.metrics, objectives)
     except (Exception, KeyboardInterrupt) as error:
@@ -93,11 +95,18 @@ def run_recorded(
 
 
 def find_control(store: MlflowStore | None, reference: str) -> Control:
-    """Validation matrix of the newest plain control with this reference that the store knows, or None."""
+    """Validation matrix of the newest plain control with this reference that the store knows, or None.
+
+    None as well when the control's files are gone, as after `mlruns/` was deleted.
+    """
     found = store.find_control(reference) if store is not None else None
     if store is None or found is None:
         return None
-    matrices, _ = unpack_confusion(store.read_artifact(found.run_id, confusion_name("val")))
+    try:
+        content = store.read_artifact(found.run_id, confusion_name("val"))
+    except FileNotFoundError:
+        return None
+    matrices, _ = unpack_confusion(content)
     total: NDArray[np.int64] = matrices.sum(axis=0)
     return total
 
@@ -120,7 +129,8 @@ def variant_label(config: TrialConfig, searched: Mapping[str, object]) -> str:
 
 
 def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    # All digits that tell a number from its neighbors: variants with one label are taken for one variant.
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _tags(config: TrialConfig, labels: Labels) -> dict[str, str]:
@@ -133,6 +143,7 @@ def _tags(config: TrialConfig, labels: Labels) -> dict[str, str]:
         "seed": str(config.seed),
         "targets": ",".join(config.target_names),
         "reference": config.reference,
+        "fingerprint": digest(hide_passwords(config.resolved)),
     }
     return {f"fnmask.{key}": value for key, value in own.items()} | lineage_tags(config.root)
 

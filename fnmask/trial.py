@@ -12,7 +12,7 @@ from fnmask.config import TrialConfig
 from fnmask.data.arrays import SplitArrays
 from fnmask.data.pipeline import build_eval_dataset, build_train_dataset
 from fnmask.engine import CompiledStep, EpochTraining, Evaluation
-from fnmask.metrics.readings import summarize, tradeoff
+from fnmask.metrics.readings import per_class, summarize, tradeoff
 from fnmask.tracking import artifacts
 from fnmask.tracking.artifacts import ClassList
 from fnmask.tracking.pictures import confusion_picture, overlay_picture
@@ -157,10 +157,13 @@ def _log_artifacts(
     source = config.source
     classes = ClassList(source.class_names, source.class_colors, source.ignore_class)
     tracker.log_artifact(artifacts.CLASSES, artifacts.pack_classes(classes))
+    columns: dict[str, NDArray[Any]] = {}
     for split, per_image in matrices.items():
         if per_image is not None:
             packed = artifacts.pack_confusion(per_image, getattr(data, split).ids)
             tracker.log_artifact(artifacts.confusion_name(split), packed)
+            columns |= {f"{split} {key}": values for key, values in per_class(per_image.sum(axis=0)).items()}
+    tracker.log_artifact(artifacts.PER_CLASS, artifacts.per_class_csv(columns, source.class_names))
     val = matrices["val"]
     assert val is not None
     total = val.sum(axis=0)

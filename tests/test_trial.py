@@ -40,7 +40,12 @@ def test_every_number_and_file_of_a_trial(workbench):
     assert set(tracker.artifacts) == {
         *("classes.json", "confusion/val.npz", "confusion/test.npz", "confusion/val.csv", "confusion/val.png"),
         "overlays/val.png",
+        "per_class.csv",
     }
+    table = tracker.artifacts["per_class.csv"].decode().splitlines()
+    heads = [f"{split} {key}" for split in ("val", "test") for key in ("iou", "precision", "recall", "f1", "support")]
+    assert table[0].split(",") == ["class", *heads]
+    assert [line.split(",")[0] for line in table[1:]] == list(CLASSES)
     stored = np.load(io.BytesIO(tracker.artifacts["confusion/test.npz"]))
     np.testing.assert_array_equal(stored["matrices"], result.test)
     assert not any(key.startswith("test/") for key in tracker.metrics), "test is for the report alone"

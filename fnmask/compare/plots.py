@@ -21,8 +21,8 @@ def pareto_figure(table: ComparisonTable) -> go.Figure:
 
     Returns:
         A figure without background or text color of its own, so that the page's theme shows through. Plain is at
-        (0, 0), down-weight controls are diamonds, a line joins the front, whose points are numbered as in
-        `front_rows`; bars span the seeds.
+        (0, 0), losses that weigh the whole target down are diamonds, a line joins the front, whose points are
+        numbered as in `front_rows`; bars span the seeds.
     """
     rated = [row for row in table.rows if row.control != "plain" and not _unrated(row)]
     figure = go.Figure()
@@ -34,10 +34,10 @@ def pareto_figure(table: ComparisonTable) -> go.Figure:
     for index, target in enumerate(targets):
         rows = [row for row in rated if ", ".join(row.targets) == target]
         color = TARGET_COLORS[index % len(TARGET_COLORS)]
-        _add_points(figure, [row for row in rows if not row.control], numbers, name=f"target {target}", color=color)
-        controls = [row for row in rows if row.control]
-        label = f"down-weight control, {target}"
-        _add_points(figure, controls, numbers, name=label, color=color, symbol="diamond")
+        rivals = [row for row in rows if row.loss == "downweight"]
+        others = [row for row in rows if row.loss != "downweight"]
+        _add_points(figure, others, numbers, name=f"target {target}", color=color)
+        _add_points(figure, rivals, numbers, name=f"down-weighted {target}", color=color, symbol="diamond")
     figure.add_scatter(
         x=[0], y=[0], mode="markers+text", text=["plain"], textposition="bottom right", name="plain control",
         marker={"symbol": "square", "size": 12, "color": CONTROL_COLOR}, hovertemplate="plain control<extra></extra>",

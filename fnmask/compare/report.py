@@ -16,7 +16,8 @@ from fnmask.compare.wording import explanation, percent, seeds_text, signed, spr
 
 _PLOT_NOTE = (
     "Up and to the left is better. The line joins the variants that no other one beats in both; they are numbered. "
-    "Diamonds are controls. Point at a mark for its name and numbers. Bars span the seeds."
+    "Diamonds weigh the whole target down, which a mask has to beat. Point at a mark for its name and numbers. Bars "
+    "span the seeds."
 )
 _HIDDEN_SETTINGS = ("lineage.",)
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,11 @@ from fnmask.tracking.records import DatasetRecord, RunRecord, SweepNotFoundError
 
 SPLITS = ("test", "val")
 
+Loss = Literal["plain", "downweight", "mask"]
+
 _FINISHED = ("complete", "infeasible")
+# By the function that makes the loss, since the options of `conf/loss/` may have any name; else by the control's name.
+_LOSSES: dict[str, Loss] = {"plain": "plain", "downweight_class": "downweight", "class_downweight": "downweight"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,9 @@ class Trial:
         run_id: its run in the store.
         number: trial number; -1 for a run outside a sweep.
         variant: label of the loss variant and the weighting, the same over seeds.
-        control: `"plain"`, `"class_downweight"` or `""`.
+        control: name of the control, such as `"plain"` or `"class_downweight"`; `""` for a trial of the search, which
+            may have the loss of a control too.
+        loss: `"plain"`, `"downweight"` when all pixels of the target weigh less, `"mask"` for all others.
         seed: of the run.
         targets: names of the classes whose false negatives the loss lets off; empty for plain.
         reference: digest of seed, backbone and data. Trials are compared with the plain control of the same one.
@@ -36,6 +43,7 @@ class Trial:
     number: int
     variant: str
     control: str
+    loss: Loss
     seed: str
     targets: tuple[str, ...]
     reference: str
@@ -56,10 +64,11 @@ class Sweep:
         record: the parent run.
         class_names: C names.
         trials: finished trials in the order of their numbers; of several with the same variant and reference the
-            newest only.
+            newest only, a control before others.
         baselines: the plain control of each reference, from this sweep or an earlier one.
         outcomes: number of trials by outcome, unfinished ones too.
         datasets: the splits that the trials used.
+        n_without_files: finished trials that are left out because their files are gone.
     """
 
     record: RunRecord
@@ -68,6 +77,7 @@ class Sweep:
     baselines: Mapping[str, Trial]
     outcomes: Mapping[str, int]
     datasets: tuple[DatasetRecord, ...]
+    n_without_files: int = 0
 
     @property
     def study(self) -> str:
@@ -94,7 +104,7 @@ def load_sweep(store: MlflowStore, name_or_id: str | None = None) -> Sweep:
         name_or_id: study name, run id or the beginning of one; None for the newest sweep.
 
     Raises:
-        SweepNotFoundError: no such sweep, or it has no finished trial.
+        SweepNotFoundError: no such sweep, it has no finished trial, or the files of all of them are gone.
         ValueError: its trials do not share one list of classes, or have no split in common.
     """
     record = store.find_sweep(name_or_id)
@@ -104,8 +114,16 @@ def load_sweep(store: MlflowStore, name_or_id: str | None = None) -> Sweep:
     if not finished:
         seen = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "none started"
         raise SweepNotFoundError(f"Sweep {record.tag('study')!r} has no finished trial to compare (trials: {seen}).")
-    class_names = _shared_classes(store, finished)
-    newest = {(run.tag("variant"), run.tag("reference")): run for run in finished}  # runs come oldest first
+    readable = [run for run in finished if _has_files(store, run)]
+    if not readable:
+        raise SweepNotFoundError(
+            f"Sweep {record.tag('study')!r} has {len(finished)} finished trials, but none has its files any more: was "
+            "mlruns/ deleted or moved? Put it back, or run the sweep anew with study.name=ANOTHER."
+        )
+    class_names = _shared_classes(store, readable)
+    # Runs come oldest first; the sort keeps that order among controls and among the others.
+    readable.sort(key=lambda run: bool(run.tag("control")))
+    newest = {(run.tag("variant"), run.tag("reference")): run for run in readable}
     trials = sorted((_load_trial(store, run) for run in newest.values()), key=lambda trial: trial.number)
     sweep = Sweep(
         record=record,
@@ -114,10 +132,25 @@ def load_sweep(store: MlflowStore, name_or_id: str | None = None) -> Sweep:
         baselines=_baselines(store, trials, class_names),
         outcomes=outcomes,
         datasets=tuple(dict.fromkeys(dataset for run in finished for dataset in run.datasets)),
+        n_without_files=len(finished) - len(readable),
     )
     if not sweep.splits:
         raise ValueError(f"The trials of sweep {sweep.study!r} have no split in common, so nothing can be compared.")
     return sweep
+
+
+def _has_files(store: MlflowStore, run: RunRecord) -> bool:
+    """Whether the run still has what a comparison reads; `mlruns/` may be deleted while the database stays."""
+    confusion = {confusion_name(split) for split in SPLITS}
+    return CLASSES in store.artifact_names(run.run_id) and bool(
+        confusion.intersection(store.artifact_names(run.run_id, "confusion"))
+    )
+
+
+def _loss_of(run: RunRecord) -> Loss:
+    """The kind of the run's loss."""
+    function = run.params.get("loss._target_") or run.tag("control")
+    return _LOSSES.get(function.rpartition(".")[2], "mask")
 
 
 def _load_trial(store: MlflowStore, run: RunRecord) -> Trial:
@@ -129,6 +162,7 @@ def _load_trial(store: MlflowStore, run: RunRecord) -> Trial:
         number=-1 if run.trial is None else run.trial,
         variant=run.tag("variant") or run.name,
         control=run.tag("control"),
+        loss=_loss_of(run),
         seed=run.tag("seed"),
         targets=tuple(name for name in run.tag("targets").split(",") if name),
         reference=run.tag("reference"),
@@ -154,6 +188,8 @@ def _baselines(store: MlflowStore, trials: list[Trial], class_names: tuple[str, 
     baselines = {trial.reference: trial for trial in trials if trial.control == "plain"}
     for reference in {trial.reference for trial in trials} - set(baselines):
         run = store.find_control(reference) if reference else None
-        if run is not None and unpack_classes(store.read_artifact(run.run_id, CLASSES)).names == class_names:
+        if run is None or not _has_files(store, run):
+            continue
+        if _shared_classes(store, [run]) == class_names:
             baselines[reference] = _load_trial(store, run)
     return baselines

@@ -4,12 +4,12 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fnmask.compare.runs import Sweep, Trial
+from fnmask.compare.runs import Loss, Sweep, Trial
 from fnmask.metrics import slug, summarize, tradeoff
 
 # Column key and heading. Each is in percent, its difference to plain in points.
@@ -49,7 +49,8 @@ class Row:
 
     Attributes:
         variant: label.
-        control: `"plain"`, `"class_downweight"` or `""`.
+        control: name of the control, such as `"plain"`; `""` for a trial of the search.
+        loss: kind of its loss, as in `Trial`.
         targets: of its loss; for plain those of the sweep when all trials share them, else empty.
         seeds: of its trials.
         values: by column key, in percent; the trade-off columns in points.
@@ -59,6 +60,7 @@ class Row:
 
     variant: str
     control: str
+    loss: Loss
     targets: tuple[str, ...]
     seeds: tuple[str, ...]
     values: dict[str, Spread] = field(repr=False)
@@ -129,7 +131,9 @@ def table_csv(table: ComparisonTable) -> str:
 
 def _build_row(sweep: Sweep, variant: str, trials: Sequence[Trial], split: str) -> Row:
     """One variant over its seeds."""
-    targets = trials[0].targets or sweep.only_targets
+    # The plain loss has no target of its own: it is read for that of the others, when they share one.
+    targets = () if trials[0].loss == "plain" else trials[0].targets
+    targets = targets or sweep.only_targets
     indices = [sweep.class_names.index(name) for name in targets]
     values: dict[str, list[float]] = {}
     deltas: dict[str, list[float]] = {}
@@ -150,6 +154,7 @@ def _build_row(sweep: Sweep, variant: str, trials: Sequence[Trial], split: str) 
     return Row(
         variant=variant,
         control=trials[0].control,
+        loss=trials[0].loss,
         targets=targets,
         seeds=tuple(dict.fromkeys(trial.seed for trial in trials)),
         values={key: Spread.over(values.get(key, [])) for key in keys},
@@ -178,7 +183,7 @@ def _mark_front(rows: Sequence[Row]) -> list[Row]:
     for row, (cost, gain) in zip(rows, points, strict=True):
         beaten = any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in points)
         on_front = not (beaten or math.isnan(cost) or math.isnan(gain))
-        marked.append(Row(row.variant, row.control, row.targets, row.seeds, row.values, row.deltas, on_front))
+        marked.append(replace(row, on_front=on_front))
     return marked
 
 

@@ -80,7 +80,7 @@ def _class_tables(table: ComparisonTable, rows: Sequence[Row], width: int) -> li
     """IoU of every class, in as many tables as the width asks for; ranges are left to the page."""
     widths = {name: min(max(6, len(name)), 10) for name in table.class_names}
     parts: list[Table | Text] = []
-    pending = list(table.class_names)
+    pending = list(table.class_names) if rows else []
     while pending:
         fitting = [pending.pop(0)]
         room = width - _EDGES_WIDTH - _VARIANT_WIDTH - _GAP_WIDTH - widths[fitting[0]]

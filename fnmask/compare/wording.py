@@ -40,14 +40,15 @@ def seeds_text(count: int) -> str:
 def takeaway(table: ComparisonTable) -> str:
     """What the table says, in two or three sentences that claim no more than it shows."""
     rated = [row for row in table.rows if not math.isnan(row.values["others_gain"].mean)]
-    variants = [row for row in rated if row.control == ""]
+    variants = [row for row in rated if row.loss == "mask" and not row.control]
     if not variants:
         return "There is no masked variant to compare with the plain control yet."
     best = max(variants, key=lambda row: row.values["others_gain"].mean)
     parts = [f"Largest gain of the other classes among the variants: {traded(best)}."]
-    controls = [row for row in rated if row.control == "class_downweight"]
-    if controls:
-        rival = max(controls, key=lambda row: row.values["others_gain"].mean)
+    # Like with like: what another target costs and buys says nothing about this one.
+    rivals = [row for row in rated if row.loss == "downweight" and set(row.targets) == set(best.targets)]
+    if rivals:
+        rival = max(rivals, key=lambda row: row.values["others_gain"].mean)
         parts.append(f"The control that any mask must beat: {traded(rival)}.")
     fewest = min(len(row.seeds) for row in rated)
     if fewest == 1:
@@ -59,7 +60,7 @@ def takeaway(table: ComparisonTable) -> str:
 
 def explanation(sweep: Sweep, table: ComparisonTable) -> str:
     """How to read the numbers of the table."""
-    missing = sorted({trial.seed for trial in sweep.trials if trial.reference not in sweep.baselines})
+    missing = sorted({trial.seed or "unknown" for trial in sweep.trials if trial.reference not in sweep.baselines})
     text = (
         f"Split: {table.split}. IoU, precision and recall in percent. Differences in points against the plain control "
         "of the same seed, backbone and data, averaged over seeds; the range is lowest to highest over seeds. "
@@ -67,6 +68,10 @@ def explanation(sweep: Sweep, table: ComparisonTable) -> str:
     )
     if missing:
         text += f" No plain control for seed {', '.join(missing)}: its differences are missing."
+    if table.split == "val" and any(trial.params.get("trainer.select") == "best" for trial in sweep.trials):
+        text += " Trials are judged at their best epoch on val (trainer.select=best), so these numbers are optimistic."
+    if sweep.n_without_files:
+        text += f" Finished trials left out because their files are gone: {sweep.n_without_files}."
     return text
 
 

@@ -5,8 +5,10 @@ A key is `metric[/class]`; the caller puts the split before it: `val/iou/road`. 
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fnmask.metrics import confusion
 from fnmask.metrics.confusion import IntArray
@@ -31,6 +33,17 @@ def slug(name: str) -> str:
     return short
 
 
+def per_class(matrix: IntArray) -> dict[str, NDArray[Any]]:
+    """The readings of every class, `(C,)` each: `iou`, `precision`, `recall`, `f1` in [0, 1], `support` in pixels."""
+    return {
+        "iou": confusion.iou(matrix),
+        "precision": confusion.precision(matrix),
+        "recall": confusion.recall(matrix),
+        "f1": confusion.f1(matrix),
+        "support": confusion.support(matrix),
+    }
+
+
 def summarize(matrix: IntArray, class_names: Sequence[str], targets: Sequence[int]) -> dict[str, float]:
     """Every reading of one matrix by its metric key.
 
@@ -52,16 +65,9 @@ def summarize(matrix: IntArray, class_names: Sequence[str], targets: Sequence[in
     slugs = [slug(name) for name in class_names]
     if len(set(slugs)) != len(slugs):
         raise ValueError(f"The class names {list(class_names)} give the slugs {slugs}; rename one of the equal ones.")
-    per_class = {
-        "iou": confusion.iou(matrix),
-        "precision": confusion.precision(matrix),
-        "recall": confusion.recall(matrix),
-        "f1": confusion.f1(matrix),
-        "support": confusion.support(matrix),
-    }
     readings = {
         f"{metric}/{name}": float(value)
-        for metric, values in per_class.items()
+        for metric, values in per_class(matrix).items()
         for name, value in zip(slugs, values, strict=True)
     }
     readings["miou"] = float(confusion.mean_iou(matrix))
@@ -78,12 +84,12 @@ def tradeoff(matrix: IntArray, control: IntArray, targets: Sequence[int]) -> dic
     Args:
         matrix: int64 `(C, K)` of the variant.
         control: int64 `(C, K)` of the plain loss with the same seed, backbone and data.
-        targets: the classes let off, at least one; their readings are averaged.
+        targets: the classes let off, at least one; the readings that are defined are averaged over them.
 
     Returns:
         `tradeoff/target_cost`: IoU that the target lost. `tradeoff/others_gain`: mean IoU that the other classes won.
         `tradeoff/target_precision_gain`, `tradeoff/target_recall_cost`. Positive costs are bad, positive gains good.
-        NaN where a reading is not defined, such as the precision of a class that is no longer predicted.
+        NaN where no target's reading is defined, such as the precision of a class that is no longer predicted.
 
     Raises:
         ValueError: no target, a target that is no class, or matrices over different pixels.
@@ -94,15 +100,18 @@ def tradeoff(matrix: IntArray, control: IntArray, targets: Sequence[int]) -> dic
     if not np.array_equal(confusion.support(matrix), confusion.support(control)):
         raise ValueError("The two matrices count different pixels; compare runs on the same split at the same size.")
     chosen = list(targets)
-    gain = {
-        "iou": confusion.iou(matrix) - confusion.iou(control),
-        "precision": confusion.precision(matrix) - confusion.precision(control),
-        "recall": confusion.recall(matrix) - confusion.recall(control),
-    }
+    before, after = per_class(control), per_class(matrix)
     others = confusion.mean_iou_without(matrix, chosen) - confusion.mean_iou_without(control, chosen)
+    # Costs are written as before - after, since the negative of no change would be -0.0.
     return {
-        "tradeoff/target_cost": -POINTS * float(gain["iou"][chosen].mean()),
+        "tradeoff/target_cost": _mean_points((before["iou"] - after["iou"])[chosen]),
         "tradeoff/others_gain": POINTS * float(others),
-        "tradeoff/target_precision_gain": POINTS * float(gain["precision"][chosen].mean()),
-        "tradeoff/target_recall_cost": -POINTS * float(gain["recall"][chosen].mean()),
+        "tradeoff/target_precision_gain": _mean_points((after["precision"] - before["precision"])[chosen]),
+        "tradeoff/target_recall_cost": _mean_points((before["recall"] - after["recall"])[chosen]),
     }
+
+
+def _mean_points(differences: NDArray[Any]) -> float:
+    """The mean of those that are defined, in points; NaN when none is."""
+    known = differences[~np.isnan(differences)]
+    return POINTS * float(known.mean()) if known.size else float("nan")

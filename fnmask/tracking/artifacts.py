@@ -3,8 +3,10 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 CONFIG = "config.yaml"
 CLASSES = "classes.json"
 OVERLAYS = "overlays/val.png"
+PER_CLASS = "per_class.csv"
 
 
 def confusion_name(split: str, ending: str = "npz") -> str:
@@ -80,3 +83,24 @@ def confusion_csv(matrix: NDArray[np.int64], class_names: Sequence[str]) -> byte
     writer.writerow(["true \\ predicted", *class_names])
     writer.writerows([name, *row] for name, row in zip(class_names, matrix.tolist(), strict=True))
     return text.getvalue().encode()
+
+
+def per_class_csv(columns: Mapping[str, NDArray[Any]], class_names: Sequence[str]) -> bytes:
+    """The content of `per_class.csv`: one row for each class, which MLflow's page shows as a table.
+
+    Args:
+        columns: C values by heading; whole numbers are written as they are, others with four decimals, NaN as empty.
+        class_names: C names.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["class", *columns])
+    for name, *values in zip(class_names, *(column.tolist() for column in columns.values()), strict=True):
+        writer.writerow([name, *(_csv_cell(value) for value in values)])
+    return text.getvalue().encode()
+
+
+def _csv_cell(value: float) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return "" if math.isnan(value) else f"{value:.4f}"

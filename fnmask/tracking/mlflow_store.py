@@ -1,101 +1,47 @@
-"""Runs in MLflow: one parent for a sweep, one child for each trial. The only file that imports MLflow."""
+"""Runs in MLflow: one parent for a sweep, one child for each trial."""
 
-import logging
-import os
 import tempfile
-import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# Read by MLflow when it is imported: no usage reports, and no progress bar for files of a few kilobytes.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# MLflow sets this one for child processes, and would then make every run of a worker the same run (MLflow #15713).
-os.environ.pop("MLFLOW_RUN_ID", None)
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, Run, RunTag
-    from mlflow.exceptions import MlflowException
-    from mlflow.store.artifact.artifact_repo import ArtifactRepository
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-    from mlflow.tracking import MlflowClient
-
+from fnmask.tracking.mlflow_client import (
+    ArtifactRepository,
+    MlflowException,
+    Run,
+    get_artifact_repository,
+    list_experiments,
+    open_experiment,
+)
+from fnmask.tracking.mlflow_run import MlflowTracker, dataset_input, read_run
 from fnmask.tracking.records import DatasetRecord, RunRecord, SweepNotFoundError, flatten_params, quote_for_filter
-from fnmask.tracking.tracker import check_artifact_name, status_of
-
-DATABASE_NAME = "mlflow.db"
+from fnmask.tracking.tracker import status_of
 
 _PARENT_TAG = "mlflow.parentRunId"
-_IMAGES_TAG = "fnmask.n_images"
-_CONTEXT_TAG = "mlflow.data.context"
-_MAX_PER_BATCH = 100
-_MAX_VALUE_CHARACTERS = 6000
-_MAX_DIGEST_CHARACTERS = 36
-
-
-class MlflowTracker:
-    """Reports one run to MLflow. Made by `MlflowStore.start_run`; follows `fnmask.tracking.tracker.Tracker`."""
-
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
-        self._client = client
-        self.run_id = run_id
-
-    def log_metrics(self, metrics: Mapping[str, float], *, step: int) -> None:
-        """Record the numbers of one step in one call; NaN values are left out."""
-        now_ms = int(time.time() * 1000)
-        known = [Metric(key, float(value), now_ms, step) for key, value in metrics.items() if value == value]
-        if known:
-            self._client.log_batch(self.run_id, metrics=known, synchronous=True)
-
-    def log_artifact(self, name: str, content: bytes) -> None:
-        """Keep the bytes as a file of the run."""
-        check_artifact_name(name)
-        folder, _, file_name = name.rpartition("/")
-        with tempfile.TemporaryDirectory() as temporary:
-            path = Path(temporary, file_name)
-            path.write_bytes(content)
-            self._client.log_artifact(self.run_id, str(path), folder or None)
-
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Set or overwrite tags."""
-        _set_tags(self._client, self.run_id, tags)
-
-    def finish(self, outcome: str, reason: str = "") -> None:
-        """Close the run with the status that belongs to the outcome."""
-        # Tags first: whoever sees a closed run must also see how it ended.
-        status = status_of(outcome)
-        self.set_tags({"fnmask.outcome": outcome, "fnmask.reason": reason})
-        self._client.set_terminated(self.run_id, status=status)
+_IS_SWEEP = "tags.`fnmask.kind` = 'sweep'"
 
 
 class MlflowStore:
     """All runs of one project, in `<root>/mlflow.db` with their files under `<root>/mlruns`.
 
-    `MLFLOW_TRACKING_URI` wins over the database when it is set. Opening creates the database and the experiment;
-    several processes must not do that at the same time for a new database, so whoever starts workers opens it first.
+    `MLFLOW_TRACKING_URI` wins over the database when it is set. Opening makes the database and the experiment;
+    several processes may do that at the same time.
 
     Args:
         root: project root; a plain `mlflow ui` started there shows everything.
         experiment: name of the MLflow experiment.
+        create: make the experiment when there is none. False to read: a misspelt name makes nothing.
 
     Raises:
+        ExperimentNotFoundError: there is no such experiment, and `create` is false.
         ValueError: the experiment was deleted in MLflow.
     """
 
-    def __init__(self, root: Path, experiment: str) -> None:
+    def __init__(self, root: Path, experiment: str, *, create: bool = True) -> None:
         self.root = root.resolve()
+        self.experiment = experiment
         self._artifact_uris: dict[str, str] = {}
-        uri = os.environ.get("MLFLOW_TRACKING_URI", "") or f"sqlite:///{self.root / DATABASE_NAME}"
-        with warnings.catch_warnings():
-            # MLflow's models trip over deprecations of the newest SQLAlchemy when the store is first loaded.
-            warnings.simplefilter("ignore")
-            self._client = _quiet_client(uri)
-        # A server decides itself where files go; with a bare database that falls to us.
-        location = None if uri.startswith(("http:", "https:")) else str(self.root / "mlruns" / experiment)
-        self._experiment_id = _find_or_create_experiment(self._client, experiment, location)
+        self._client, self._experiment_id = open_experiment(self.root, experiment, create=create)
 
     def open_sweep(self, *, study: str, tags: Mapping[str, str], params: Mapping[str, object]) -> str:
         """Open the parent run of a study: a new one, or the one of an earlier, unfinished call.
@@ -104,17 +50,16 @@ class MlflowStore:
         change one. Returns the run id; the run's status is `RUNNING`.
         """
         own = {"fnmask.kind": "sweep", "fnmask.study": study, "fnmask.outcome": "running", "fnmask.reason": ""}
-        found = self._search(
-            f"tags.`fnmask.kind` = 'sweep' and tags.`fnmask.study` = {quote_for_filter(study)}", limit=1
-        )
+        found = self._search(f"{_IS_SWEEP} and tags.`fnmask.study` = {quote_for_filter(study)}", limit=1)
         if found:
             run_id = found[0].run_id
             self._client.update_run(run_id, status="RUNNING")
         else:
             run_id = self._client.create_run(self._experiment_id, run_name=study, tags=own).info.run_id
-        _set_tags(self._client, run_id, {**tags, **own})
+        tracker = MlflowTracker(self._client, run_id)
+        tracker.set_tags({**tags, **own})
         known = found[0].params if found else {}
-        _log_params(self._client, run_id, {k: v for k, v in flatten_params(params).items() if k not in known})
+        tracker.log_params({key: value for key, value in flatten_params(params).items() if key not in known})
         return run_id
 
     def close_sweep(self, run_id: str, outcome: str) -> None:
@@ -143,10 +88,11 @@ class MlflowStore:
         if parent_run_id is not None:
             all_tags[_PARENT_TAG] = parent_run_id
         run_id = self._client.create_run(self._experiment_id, run_name=name, tags=all_tags).info.run_id
-        _log_params(self._client, run_id, flatten_params(params))
+        tracker = MlflowTracker(self._client, run_id)
+        tracker.log_params(flatten_params(params))
         if datasets:
-            self._client.log_inputs(run_id, [_dataset_input(record) for record in datasets])
-        return MlflowTracker(self._client, run_id)
+            self._client.log_inputs(run_id, [dataset_input(record) for record in datasets])
+        return tracker
 
     def attach(self, run_id: str, files: Mapping[str, bytes]) -> None:
         """Add files to a run, closed or not; names as in `Tracker.log_artifact`."""
@@ -176,12 +122,15 @@ class MlflowStore:
         """A parent run by study name, run id or the beginning of one; None for the newest.
 
         Raises:
-            SweepNotFoundError: none fits; the message lists the newest ones.
+            SweepNotFoundError: none fits; the message lists the newest ones and the experiments that hold others.
         """
-        sweeps = self._search("tags.`fnmask.kind` = 'sweep'")
+        sweeps = self._search(_IS_SWEEP)
         if not sweeps:
+            elsewhere = self._sweeps_elsewhere()
             raise SweepNotFoundError(
-                "No sweep has been run yet. Start one: python train.py --multirun +sweeps=quickstart"
+                f"No sweep has been run in the experiment {self.experiment!r}.{elsewhere}"
+                if elsewhere
+                else "No sweep has been run yet. Start one: python train.py --multirun +sweeps=quickstart"
             )
         if name_or_id is None:
             return sweeps[0]
@@ -189,7 +138,9 @@ class MlflowStore:
             if name_or_id == sweep.tag("study") or (len(name_or_id) >= 6 and sweep.run_id.startswith(name_or_id)):
                 return sweep
         names = ", ".join(dict.fromkeys(sweep.tag("study") for sweep in sweeps[:10]))
-        raise SweepNotFoundError(f"No sweep has the name or run id {name_or_id!r}. The newest ones are: {names}.")
+        raise SweepNotFoundError(
+            f"No sweep has the name or run id {name_or_id!r}. The newest ones are: {names}.{self._sweeps_elsewhere()}"
+        )
 
     def find_control(self, reference: str) -> RunRecord | None:
         """The newest finished plain control with this reference (digest of seed, backbone and data), or None."""
@@ -240,82 +191,15 @@ class MlflowStore:
             token = page.token
             if not token or limit is not None:
                 self._artifact_uris |= {run.info.run_id: run.info.artifact_uri for run in found}
-                return [_read_run(run) for run in found]
+                return [read_run(run) for run in found]
 
-
-def _quiet_client(uri: str) -> MlflowClient:
-    """A client whose store is loaded, without MLflow's notes on the tables that it makes."""
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=uri)
-
-
-def _find_or_create_experiment(client: MlflowClient, name: str, location: str | None) -> str:
-    """The id of an experiment, made when there is none."""
-    experiment: Experiment | None = client.get_experiment_by_name(name)
-    if experiment is None:
-        with suppress(MlflowException):  # another process may have made it in between
-            return str(client.create_experiment(name, artifact_location=location))
-        experiment = client.get_experiment_by_name(name)
-    if experiment is None or experiment.lifecycle_stage != "active":
-        raise ValueError(
-            f"The MLflow experiment {name!r} was deleted. Bring it back with `mlflow experiments restore`, or choose "
-            "another name with tracking.experiment=NAME."
-        )
-    return str(experiment.experiment_id)
-
-
-def _chunks(texts: Mapping[str, str]) -> Iterator[list[tuple[str, str]]]:
-    """Pairs in pieces as long as MLflow takes in one call, values cut to the length that it takes."""
-    pairs = [(key, value[:_MAX_VALUE_CHARACTERS]) for key, value in texts.items()]
-    for start in range(0, len(pairs), _MAX_PER_BATCH):
-        yield pairs[start : start + _MAX_PER_BATCH]
-
-
-def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, str]) -> None:
-    """Write parameters."""
-    for pairs in _chunks(params):
-        client.log_batch(run_id, params=[Param(key, value) for key, value in pairs], synchronous=True)
-
-
-def _set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
-    """Write tags."""
-    for pairs in _chunks(tags):
-        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in pairs], synchronous=True)
-
-
-def _dataset_input(record: DatasetRecord) -> DatasetInput:
-    """A split as MLflow's data set input."""
-    # The split is part of the name: MLflow keeps one input for each (name, digest) and drops the others unseen.
-    dataset = Dataset(
-        name=f"{record.name}/{record.context}",
-        digest=record.digest[:_MAX_DIGEST_CHARACTERS],
-        source_type="local",
-        source=record.source,
-    )
-    tags = [InputTag(_CONTEXT_TAG, record.context), InputTag(_IMAGES_TAG, str(record.n_images))]
-    return DatasetInput(dataset, tags)
-
-
-def _read_dataset(entry: DatasetInput) -> DatasetRecord:
-    """A split read back from MLflow."""
-    tags = {tag.key: tag.value for tag in entry.tags}
-    context = tags.get(_CONTEXT_TAG, "")
-    name = entry.dataset.name.removesuffix(f"/{context}")
-    n_images = int(tags.get(_IMAGES_TAG, "0"))
-    return DatasetRecord(name, entry.dataset.digest, context, entry.dataset.source, n_images)
-
-
-def _read_run(run: Run) -> RunRecord:
-    """A run read back from MLflow."""
-    return RunRecord(
-        run_id=run.info.run_id,
-        name=run.info.run_name or "",
-        status=run.info.status,
-        tags={key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.")},
-        params=dict(run.data.params),
-        metrics=dict(run.data.metrics),
-        start_ms=run.info.start_time,
-        end_ms=run.info.end_time,
-        datasets=tuple(_read_dataset(entry) for entry in run.inputs.dataset_inputs) if run.inputs else (),
-    )
+    def _sweeps_elsewhere(self) -> str:
+        """A sentence that names the other experiments with sweeps, or nothing."""
+        names = list_experiments(self._client)
+        names.pop(self._experiment_id, None)
+        if not names:
+            return ""
+        sweeps = self._client.search_runs(list(names), filter_string=_IS_SWEEP, max_results=1000)
+        counts = Counter(names[str(run.info.experiment_id)] for run in sweeps)
+        listed = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+        return f" Other experiments hold sweeps: {listed}. Choose one with --experiment NAME." if listed else ""

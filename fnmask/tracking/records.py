@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 
 class SweepNotFoundError(LookupError):
-    """There is no sweep, or none of the given name."""
+    """There is no sweep, none of the given name, or nothing left of it to read."""
+
+
+class ExperimentNotFoundError(LookupError):
+    """There is no experiment of the given name."""
 
 
 @dataclass(frozen=True)

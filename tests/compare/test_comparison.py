@@ -89,6 +89,29 @@ def test_command_refuses_in_one_line(
     assert "No mlflow.db" in capsys.readouterr().err
 
 
+def test_command_makes_no_experiment_and_names_those_that_there_are(
+    store: MlflowStore, parent: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(store.root)
+    for _ in range(2):  # the first call must not have made it
+        assert cli.main(["compare", "--experiment", "typo"]) == 2
+        told = capsys.readouterr().err
+        assert "no MLflow experiment 'typo'" in told
+        assert "fnmask" in told
+        assert "--experiment NAME" in told
+
+
+def test_command_names_the_experiments_that_hold_sweeps(
+    store: MlflowStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    MlflowStore(store.root, "other").open_sweep(study="s", tags={}, params={})
+    monkeypatch.chdir(store.root)
+    assert cli.main(["compare"]) == 2
+    told = capsys.readouterr().err
+    assert "No sweep has been run in the experiment 'fnmask'" in told
+    assert "hold sweeps: other (1). Choose one with --experiment NAME" in told
+
+
 def test_root_is_the_nearest_parent_with_a_database(tmp_path: Path) -> None:
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)

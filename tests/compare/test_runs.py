@@ -1,10 +1,14 @@
 """Reading a sweep back from the store."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from fnmask.compare.runs import load_sweep
+from fnmask.compare.table import build_table
+from fnmask.compare.wording import explanation
 from fnmask.tracking.artifacts import ClassList
 from fnmask.tracking.mlflow_store import MlflowStore
 from fnmask.tracking.records import SweepNotFoundError
@@ -81,3 +85,58 @@ def test_no_split_in_common(store: MlflowStore, parent: str, add_trial: AddTrial
     add_trial(parent, 1, "soft", SOFT, splits=("test",))
     with pytest.raises(ValueError, match="no split in common"):
         load_sweep(store)
+
+
+def files_of(store: MlflowStore, run_id: str) -> Path:
+    return store.root / "mlruns" / "fnmask" / run_id / "artifacts"
+
+
+def test_trials_whose_files_are_gone_are_left_out(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
+    add_trial(parent, 0, "plain", PLAIN, control="plain")
+    add_trial(parent, 1, "soft", SOFT)
+    shutil.rmtree(files_of(store, add_trial(parent, 2, "gone", SOFT)))
+    shutil.rmtree(files_of(store, add_trial(parent, 3, "half gone", SOFT)) / "confusion")
+    sweep = load_sweep(store)
+    assert [trial.variant for trial in sweep.trials] == ["plain", "soft"]
+    assert sweep.n_without_files == 2
+    assert sweep.outcomes == {"complete": 4}
+    assert "their files are gone: 2." in explanation(sweep, build_table(sweep, "test"))
+
+
+def test_no_files_at_all(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
+    add_trial(parent, 0, "plain", PLAIN, control="plain")
+    shutil.rmtree(store.root / "mlruns")
+    with pytest.raises(SweepNotFoundError, match=r"'s' has 1 finished trials.*mlruns/.*study\.name=ANOTHER"):
+        load_sweep(store)
+
+
+def test_a_control_whose_files_are_gone_is_no_baseline(store: MlflowStore, add_trial: AddTrial) -> None:
+    earlier = store.open_sweep(study="earlier", tags={}, params={})
+    shutil.rmtree(files_of(store, add_trial(earlier, 0, "plain", PLAIN, control="plain")))
+    add_trial(store.open_sweep(study="later", tags={}, params={}), 0, "soft", SOFT)
+    assert load_sweep(store, "later").baselines == {}
+
+
+def test_a_control_stands_before_a_trial_of_the_same_name(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
+    add_trial(parent, 0, "plain", PLAIN, control="plain")
+    add_trial(parent, 1, "plain", PLAIN)
+    (only,) = load_sweep(store).trials
+    assert only.control == "plain"
+
+
+@pytest.mark.parametrize(
+    ("function", "control", "loss"),
+    [
+        ("fnmask.losses.variants.downweight_class", "", "downweight"),
+        ("fnmask.losses.variants.plain", "", "plain"),
+        ("fnmask.losses.variants.soften_false_negatives", "", "mask"),
+        ("my.own_loss", "class_downweight", "mask"),
+        (None, "class_downweight", "downweight"),
+        (None, "", "mask"),
+    ],
+)
+def test_kind_of_a_loss(
+    store: MlflowStore, parent: str, add_trial: AddTrial, function: str | None, control: str, loss: str
+) -> None:
+    add_trial(parent, 0, "v", PLAIN, control=control, params={"loss": {"_target_": function}} if function else {})
+    assert load_sweep(store).trials[0].loss == loss

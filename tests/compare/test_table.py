@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from fnmask.compare.plots import front_rows, pareto_figure
-from fnmask.compare.runs import Sweep, Trial
+from fnmask.compare.runs import Loss, Sweep, Trial
 from fnmask.compare.table import ComparisonTable, Row, Spread, build_table, table_csv
 from fnmask.compare.terminal import comparison_text, shown_rows
-from fnmask.compare.wording import percent, signed, takeaway
+from fnmask.compare.wording import explanation, percent, signed, takeaway
 from fnmask.tracking.records import RunRecord
 
 NAMES = ("land", "road", "car")
@@ -32,11 +32,14 @@ def trial(
     *,
     seed: int = 0,
     control: str = "",
+    loss: Loss | None = None,
     targets: tuple[str, ...] = ("road",),
+    params: Mapping[str, str] | None = None,
 ) -> Trial:
-    matrices = {"test": np.array([matrix], dtype=np.int64)}
-    own = () if control == "plain" else targets
-    return Trial("id", number, variant, control, str(seed), own, f"ref{seed}", matrices, {"a": "1"})
+    matrices = {split: np.array([matrix], dtype=np.int64) for split in ("test", "val")}
+    kinds: dict[str, Loss] = {"plain": "plain", "class_downweight": "downweight"}
+    kind = loss or kinds.get(control, "mask")
+    return Trial("id", number, variant, control, kind, str(seed), targets, f"ref{seed}", matrices, params or {"a": "1"})
 
 
 def sweep_of(*trials: Trial, class_names: tuple[str, ...] = NAMES) -> Sweep:
@@ -154,6 +157,7 @@ def test_without_a_control_there_are_values_but_no_differences() -> None:
     assert math.isnan(row.values["others_gain"].mean)
     text = comparison_text(sweep, table)
     assert "No plain control for seed 0" in text
+    assert "IoU of every class" not in text, "it would be empty"
     assert "no masked variant to compare" in text
 
 
@@ -192,11 +196,11 @@ def test_picture_has_a_mark_for_every_rated_variant() -> None:
         "test",
     )
     traces = {trace.name: trace for trace in pareto_figure(table).data}
-    assert set(traces) == {"front", "target road", "down-weight control, road", "plain control"}
+    assert set(traces) == {"front", "target road", "down-weighted road", "plain control"}
     assert traces["target road"].x[0] == pytest.approx(ROAD - 3000 / 55)
     assert traces["target road"].y[0] == pytest.approx((9500 / 120 + 100) / 2 - (LAND + CAR) / 2)
     assert traces["target road"].text[0] == "1"
-    assert traces["down-weight control, road"].marker.symbol == "diamond"
+    assert traces["down-weighted road"].marker.symbol == "diamond"
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])
@@ -233,6 +237,45 @@ def test_takeaway_is_honest_about_seeds() -> None:
     assert "soft, +13.2 points at a target cost of −4.5" in text  # noqa: RUF001
     assert "down, +8.3 points at a target cost of 16.7" in text
     assert "With 1 seed" in text
+
+
+def test_takeaway_compares_like_with_like() -> None:
+    trials = [
+        trial(0, "plain", PLAIN, control="plain", targets=("land",)),
+        trial(1, "soft road", SOFT),
+        trial(2, "down car", DOWN, control="class_downweight", targets=("car",)),
+    ]
+    assert "must beat" not in takeaway(build_table(sweep_of(*trials), "test")), "a control of another target"
+    # An ordinary trial of the search may have the control's loss; it wins least here, and counts all the same.
+    weaker = [[82, 18, 0], [10, 40, 0], [0, 10, 40]]
+    trials.append(trial(3, "down road", weaker, loss="downweight"))
+    text = takeaway(build_table(sweep_of(*trials), "test"))
+    assert "among the variants: soft road" in text
+    assert "must beat: down road" in text
+
+
+def test_down_weighting_by_the_search_is_no_masked_variant() -> None:
+    trials = [trial(0, "plain", PLAIN, control="plain"), trial(1, "down", SOFT, loss="downweight")]
+    trials.append(trial(2, "plain · median_frequency", SOFT, loss="plain"))
+    table = build_table(sweep_of(*trials), "test")
+    assert "no masked variant" in takeaway(table)
+    traces = {trace.name: trace for trace in pareto_figure(table).data}
+    assert traces["down-weighted road"].marker.symbol == "diamond"
+
+
+def test_explanation_says_when_val_was_selected_on() -> None:
+    best, last = {"trainer.select": "best"}, {"trainer.select": "last"}
+    sweep = sweep_of(trial(0, "plain", PLAIN, control="plain", params=last), trial(1, "soft", SOFT, params=best))
+    assert "optimistic" in explanation(sweep, build_table(sweep, "val"))
+    assert "optimistic" not in explanation(sweep, build_table(sweep, "test"))
+    sweep = sweep_of(trial(0, "plain", PLAIN, control="plain", params=last))
+    assert "optimistic" not in explanation(sweep, build_table(sweep, "val"))
+
+
+def test_the_plain_control_costs_nothing_without_a_sign() -> None:
+    table = build_table(sweep_of(trial(0, "plain", PLAIN, control="plain"), trial(1, "soft", SOFT)), "test")
+    assert math.copysign(1, rows_by_name(table)["plain"].values["target_cost"].mean) == 1
+    assert "-0.0000" not in table_csv(table)
 
 
 @pytest.mark.parametrize(

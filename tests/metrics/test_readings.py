@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -60,8 +62,18 @@ def test_tradeoff_of_several_targets_is_their_mean():
     assert cost == pytest.approx(100 * ((9 / 16 - 6 / 11) + (6 / 10 - 9 / 10)) / 2)
 
 
+def test_a_target_that_is_absent_is_left_out_of_the_mean():
+    plain, variant = PLAIN.copy(), VARIANT.copy()
+    plain[2] = variant[2] = 0
+    # The others are class 0 alone, with and without class 2 among the targets.
+    assert tradeoff(variant, plain, [1, 2]) == tradeoff(variant, plain, [1])
+    assert math.isnan(tradeoff(variant, plain, [2])["tradeoff/target_cost"])
+
+
 def test_a_run_against_itself_neither_costs_nor_gains():
-    assert set(tradeoff(PLAIN, PLAIN, [0]).values()) == {0.0}
+    readings = tradeoff(PLAIN, PLAIN, [0])
+    assert set(readings.values()) == {0.0}
+    assert {math.copysign(1, value) for value in readings.values()} == {1.0}, "-0.0 would be shown with its sign"
 
 
 def test_wrong_comparisons_are_explained():

@@ -1,5 +1,7 @@
 """Formats that a trial writes and the comparison reads."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from fnmask.tracking.artifacts import (
     confusion_name,
     pack_classes,
     pack_confusion,
+    per_class_csv,
     unpack_classes,
     unpack_confusion,
 )
@@ -34,6 +37,11 @@ def test_confusion_of_a_wrong_form_is_refused(matrices: np.ndarray, ids: list[st
 def test_confusion_csv_has_truth_in_rows() -> None:
     text = confusion_csv(np.array([[5, 1], [2, 7]]), ["land", "road"]).decode()
     assert text == "true \\ predicted,land,road\nland,5,1\nroad,2,7\n"
+
+
+def test_per_class_csv_has_classes_in_rows() -> None:
+    columns = {"val iou": np.array([0.5, math.nan]), "val support": np.array([7, 0])}
+    assert per_class_csv(columns, ["land", "road"]) == b"class,val iou,val support\nland,0.5000,7\nroad,,0\n"
 
 
 def test_classes_round_trip() -> None:

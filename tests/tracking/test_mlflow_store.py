@@ -5,13 +5,14 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
 
 from fnmask.tracking.mlflow_store import MlflowStore
-from fnmask.tracking.records import DatasetRecord, SweepNotFoundError
+from fnmask.tracking.records import DatasetRecord, ExperimentNotFoundError, SweepNotFoundError
 from fnmask.tracking.tracker import Tracker
 
 
@@ -148,6 +149,56 @@ def test_the_control_is_the_finished_plain_run_of_the_reference(store: MlflowSto
     assert found is not None
     assert found.name == "plain"
     assert store.find_control("r2") is None
+
+
+# Each waits for the file `go`, so that all open the store at the same moment.
+OPEN_TOGETHER = """
+import sys, time
+from pathlib import Path
+from fnmask.tracking.mlflow_store import MlflowStore
+root = Path(sys.argv[1])
+(root / f"ready{sys.argv[2]}").touch()
+while not (root / "go").exists():
+    time.sleep(0.001)
+print(MlflowStore(root, "fnmask").open_sweep(study=sys.argv[2], tags={}, params={}))
+"""
+
+
+def test_processes_may_open_a_new_store_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN_TOGETHER, str(tmp_path), str(number)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    while len(list(tmp_path.glob("ready*"))) < 3 and all(process.poll() is None for process in processes):
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
+    for process in processes:
+        _, told = process.communicate(timeout=120)
+        assert process.returncode == 0, told
+    store = MlflowStore(tmp_path, "fnmask", create=False)
+    assert {store.find_sweep(str(number)).tag("study") for number in range(3)} == {"0", "1", "2"}
+
+
+def test_reading_makes_no_experiment(store: MlflowStore) -> None:
+    with pytest.raises(ExperimentNotFoundError, match=r"'typo'.*fnmask.*--experiment NAME"):
+        MlflowStore(store.root, "typo", create=False)
+    assert client_of(store).get_experiment_by_name("typo") is None
+    assert MlflowStore(store.root, "fnmask", create=False).find_control("r") is None
+
+
+def test_sweeps_of_other_experiments_are_named(store: MlflowStore) -> None:
+    MlflowStore(store.root, "other").open_sweep(study="theirs", tags={}, params={})
+    with pytest.raises(SweepNotFoundError, match=r"in the experiment 'fnmask'.*other \(1\).*--experiment NAME"):
+        store.find_sweep()
+    store.open_sweep(study="ours", tags={}, params={})
+    with pytest.raises(SweepNotFoundError, match=r"'theirs'.*newest ones are: ours.*other \(1\)"):
+        store.find_sweep("theirs")
 
 
 def test_environment_variable_wins(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,113 @@
+"""MLflow's client, opened without noise and by one process at a time. The only file that imports MLflow."""
+
+import fcntl
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Read by MLflow when it is imported: no usage reports, and no progress bar for files of a few kilobytes.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# MLflow sets this one for child processes, and would then make every run of a worker the same run (MLflow #15713).
+os.environ.pop("MLFLOW_RUN_ID", None)
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, Run, RunTag
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.tracking import MlflowClient
+
+from fnmask.tracking.records import ExperimentNotFoundError
+
+__all__ = [
+    "ArtifactRepository",
+    "Dataset",
+    "DatasetInput",
+    "InputTag",
+    "Metric",
+    "MlflowClient",
+    "MlflowException",
+    "Param",
+    "Run",
+    "RunTag",
+    "get_artifact_repository",
+    "list_experiments",
+    "open_experiment",
+]
+
+DATABASE_NAME = "mlflow.db"
+
+
+def open_experiment(root: Path, name: str, *, create: bool) -> tuple[MlflowClient, str]:
+    """Open the tracking store of a project and find an experiment in it.
+
+    Args:
+        root: absolute project root, whose `mlflow.db` is used unless `MLFLOW_TRACKING_URI` names another store.
+        name: of the experiment.
+        create: make the experiment when there is none.
+
+    Returns:
+        The client and the experiment's id.
+
+    Raises:
+        ExperimentNotFoundError: there is none and none may be made; lists those that there are.
+        ValueError: the experiment was deleted in MLflow.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "") or f"sqlite:///{root / DATABASE_NAME}"
+    if uri.startswith(("http:", "https:")):
+        # A server makes its own tables, and decides itself where files go.
+        client = _quiet_client(uri)
+        return client, _find_experiment(client, name, None, create=create)
+    with _only_process(root / "mlruns" / ".store.lock"):
+        client = _quiet_client(uri)
+        return client, _find_experiment(client, name, str(root / "mlruns" / name), create=create)
+
+
+def list_experiments(client: MlflowClient) -> dict[str, str]:
+    """Names of the experiments that are not deleted, by id."""
+    return {str(found.experiment_id): str(found.name) for found in client.search_experiments()}
+
+
+@contextmanager
+def _only_process(lock_file: Path) -> Iterator[None]:
+    """Wait for the lock: of processes that make MLflow's tables at the same time all but one would crash."""
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _quiet_client(uri: str) -> MlflowClient:
+    """A client whose store is loaded, without MLflow's notes on the tables that it makes."""
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # MLflow's models trip over deprecations of the newest SQLAlchemy when the store is first loaded.
+        warnings.simplefilter("ignore")
+        return MlflowClient(tracking_uri=uri)
+
+
+def _find_experiment(client: MlflowClient, name: str, location: str | None, *, create: bool) -> str:
+    """The id of an experiment, made when there is none and that is allowed."""
+    experiment: Experiment | None = client.get_experiment_by_name(name)
+    if experiment is None and not create:
+        known = ", ".join(sorted(list_experiments(client).values())) or "none"
+        raise ExperimentNotFoundError(
+            f"There is no MLflow experiment {name!r}. There are: {known}. Choose one with --experiment NAME."
+        )
+    if experiment is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except MlflowException:  # through a server, another process may have made it in between
+            experiment = client.get_experiment_by_name(name)
+    if experiment is None or experiment.lifecycle_stage != "active":
+        raise ValueError(
+            f"The MLflow experiment {name!r} was deleted. Bring it back with `mlflow experiments restore`, or choose "
+            "another name with tracking.experiment=NAME."
+        )
+    return str(experiment.experiment_id)
