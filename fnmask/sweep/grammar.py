@@ -1,5 +1,6 @@
 """Hydra's override grammar on one side, Optuna's distributions on the other."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -28,6 +29,11 @@ def override(name: str, value: Value) -> str:
     return f"{name}={value}"
 
 
+def overrides_of(chosen: Mapping[str, Value]) -> tuple[str, ...]:
+    """The values as overrides."""
+    return tuple(override(name, value) for name, value in chosen.items())
+
+
 def split_arguments(arguments: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Divide the command line's overrides into those that sweep (key -> text) and those that all trials share.
 
@@ -47,12 +53,6 @@ def split_arguments(arguments: Sequence[str]) -> tuple[dict[str, str], tuple[str
     return searched, tuple(fixed)
 
 
-def free_entries(entries: Mapping[str, str], fixed: Sequence[str]) -> dict[str, str]:
-    """The entries of a preset's space that the command line has not given a value: there, the last word wins."""
-    given = {OverridesParser.create().parse_override(text).key_or_group for text in fixed}
-    return {name: text for name, text in entries.items() if name not in given}
-
-
 def read_distribution(name: str, parsed: Override) -> BaseDistribution:
     """Optuna's side of a sweep override.
 
@@ -61,8 +61,9 @@ def read_distribution(name: str, parsed: Override) -> BaseDistribution:
     """
     value = parsed.value()
     if isinstance(value, ChoiceSweep):
-        choices = [_scalar(item, parsed) for item in value.list]
-        return CategoricalDistribution(choices)
+        # Once each, told apart by type as well: 1, 1.0 and true are equal in Python.
+        choices = {repr(item): item for item in (_scalar(each, parsed) for each in value.list)}
+        return CategoricalDistribution(list(choices.values()))
     if isinstance(value, IntervalSweep):
         assert value.start is not None
         assert value.end is not None
@@ -70,9 +71,11 @@ def read_distribution(name: str, parsed: Override) -> BaseDistribution:
         if unknown:
             raise ConfigError([f"{name}: got the tag {', '.join(sorted(unknown))}. Allowed: log."])
         log = "log" in value.tags
-        if not value.start < value.end or (log and value.start <= 0):
+        finite = math.isfinite(value.start) and math.isfinite(value.end)
+        if not value.start < value.end or (log and value.start <= 0) or not finite:
             rule = "0 < start < end" if log else "start < end"
-            raise ConfigError([f"{name}: got the interval from {value.start:g} to {value.end:g}. It needs {rule}."])
+            fault = f"{name}: got the interval from {value.start:g} to {value.end:g}. It needs {rule}, both finite."
+            raise ConfigError([fault])
         if isinstance(value.start, int) and isinstance(value.end, int):
             return IntDistribution(value.start, value.end, log=log)
         return FloatDistribution(value.start, value.end, log=log)

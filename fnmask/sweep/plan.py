@@ -1,21 +1,22 @@
 """A sweep, decided before any training: what it varies, its controls, its budget, and that every option of it works."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.distributions import CategoricalDistribution
-
 from fnmask.binding import ConfigError, suggest
-from fnmask.config import REFERENCE_NODES, StudyConfig, TrialConfig, digest, read_class_names, read_study
+from fnmask.config import TrialConfig, digest, read_class_names, read_study
+from fnmask.schema import StudyConfig
 from fnmask.sweep.composer import Composer, fixed_settings
-from fnmask.sweep.grammar import Value, free_entries, override, split_arguments
+from fnmask.sweep.controls import make_controls
+from fnmask.sweep.grammar import Value, overrides_of, split_arguments
+from fnmask.sweep.narrowing import narrow
 from fnmask.sweep.space import Space, parse_space
 from fnmask.sweep.study import Control
 
 # Grids up to this size are checked combination by combination, larger spaces option by option.
-_CHECKED_COMBINATIONS = 64
+_CHECKED_COMBINATIONS = 16
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Plan:
 
     def overrides(self, chosen: Mapping[str, Value]) -> tuple[str, ...]:
         """Overrides of the trial with these values."""
-        return (*self.fixed, *(override(name, value) for name, value in chosen.items()))
+        return (*self.fixed, *overrides_of(chosen))
 
 
 def make_plan(composer: Composer, arguments: Sequence[str]) -> Plan:
@@ -62,22 +63,25 @@ def make_plan(composer: Composer, arguments: Sequence[str]) -> Plan:
     searched, fixed = split_arguments(arguments)
     shared = composer.compose(fixed)
     study = read_study(shared)
-    space = parse_space(
-        free_entries(study.space, fixed) | searched, when=study.when, class_names=lambda: read_class_names(shared)
-    )
+    entries, when = narrow(study.space, study.when, fixed, lambda group, option: composer.keys(group, [option]))
+    space = parse_space(entries | searched, when=when, class_names=lambda: read_class_names(shared))
     if not space.distributions:
         raise ConfigError(["study.space: nothing is searched. Give a preset (+sweeps=NAME) or KEY=choice(...)."])
-    base = composer.check((*fixed, *_first_values(space)))
+    base = composer.check((*fixed, *overrides_of(space.first())))
     _check_directions(study, base)
-    controls = _make_controls(composer, study, space, fixed)
+    controls = make_controls(composer, study, space, fixed)
     grid = tuple(space.combinations()) if study.sampler == "grid" else None
-    _check_options(composer, space, fixed)
+    # Without a trade-off among the directions nothing has to be measured against a control.
+    measured = any(key.startswith("tradeoff/") for key in study.directions)
+    references = {control.reference for control in controls if control.name == "plain"} if measured else None
+    _check_options(composer, space, fixed, base, references)
     settings = {key: value for key, value in fixed_settings(shared).items() if key not in space.distributions}
     fingerprint = {
         "space": space.describe(),
         "controls": dict(study.controls),
         "directions": dict(study.directions),
         "sampler": study.sampler,
+        "data": base.data_digest,
         **settings,
     }
     return Plan(
@@ -98,17 +102,9 @@ def _name(study: StudyConfig, base: TrialConfig, fingerprint: Mapping[str, Any])
         return f"sweep_{digest(fingerprint)[:8]}"
     try:
         return study.name.format(**base.choices)
-    except (KeyError, IndexError, ValueError):
+    except (AttributeError, LookupError, ValueError):
         allowed = [f"{{{group}}}" for group in base.choices]
         raise ConfigError([f"study.name: got {study.name!r}. Allowed in braces: {', '.join(allowed)}."]) from None
-
-
-def _first_values(space: Space) -> tuple[str, ...]:
-    chosen: dict[str, Value] = {}
-    for name in space.distributions:
-        if space.is_asked(name, chosen):
-            chosen[name] = space.some_values(name)[0]
-    return tuple(override(name, value) for name, value in chosen.items())
 
 
 def _check_directions(study: StudyConfig, base: TrialConfig) -> None:
@@ -118,50 +114,41 @@ def _check_directions(study: StudyConfig, base: TrialConfig) -> None:
         raise ConfigError([f"study.directions: got {key!r}. {suggest(key, allowed)}" for key in unknown])
 
 
-def _make_controls(composer: Composer, study: StudyConfig, space: Space, fixed: Sequence[str]) -> tuple[Control, ...]:
-    """Every control, for every value of what a comparison holds fixed; the plain ones first."""
-    held = [name for name in space.distributions if name.partition(".")[0] in REFERENCE_NODES]
-    faults = [
-        f"{name}: an interval gives every trial another {name}, and none a plain control to be measured against. "
-        f"Write {name}=choice(...)."
-        for name in held
-        if not isinstance(space.distributions[name], CategoricalDistribution)
-    ]
-    if faults:
-        raise ConfigError(faults)
-    controls = []
-    for control, own in sorted(study.controls.items(), key=lambda item: item[0] != "plain"):
-        kept = composer.control(fixed, own)
-        for chosen in space.combinations_of(held):
-            overrides = (*kept, *(override(name, value) for name, value in chosen.items()))
-            controls.append(Control(control, overrides, composer.check(overrides).reference))
-    tradeoffs = [key for key in study.directions if key.startswith("tradeoff/")]
-    if tradeoffs and "plain" not in study.controls:
-        raise ConfigError(
-            [f"study.controls: {tradeoffs[0]} is measured against the control 'plain', which is missing."]
-        )
-    return tuple(controls)
-
-
-def _check_options(composer: Composer, space: Space, fixed: Sequence[str]) -> None:
+def _check_options(
+    composer: Composer, space: Space, fixed: Sequence[str], base: TrialConfig, references: Collection[str] | None
+) -> None:
     """Compose and bind every value of every parameter; in a small space every combination."""
     combinations = list(itertools.islice(space.samples(), _CHECKED_COMBINATIONS + 1))
     if len(combinations) > _CHECKED_COMBINATIONS:
         combinations = list(space.each_value_once())
     faults: dict[str, None] = {}
     for chosen in combinations:
-        try:
-            composer.check((*fixed, *(override(name, value) for name, value in chosen.items())))
-        except ConfigError as error:
-            told = " ".join(override(name, value) for name, value in chosen.items())
-            faults |= dict.fromkeys(f"{fault}  [with {told}]" for fault in error.faults)
+        words = overrides_of(chosen)
+        found = _find_faults(composer, (*fixed, *words), base, references)
+        faults |= dict.fromkeys(f"{fault}  [with {' '.join(words)}]" for fault in found)
     if faults:
-        raise ConfigError(list(faults))
+        raise ConfigError(faults)
+
+
+def _find_faults(
+    composer: Composer, overrides: Sequence[str], base: TrialConfig, references: Collection[str] | None
+) -> Sequence[str]:
+    """What is wrong with one combination."""
+    try:
+        config = composer.check(overrides)
+    except ConfigError as error:
+        return error.faults
+    if config.source.class_names != base.source.class_names:
+        return ["dataset: the trials of a sweep must share one list of classes. Run one sweep for each data set."]
+    if references is not None and config.reference not in references:
+        return ["study.controls: no plain control has this trial's seed, network, data, optimizer and budget."]
+    return []
 
 
 def _budget(study: StudyConfig, n_controls: int, grid: Sequence[object] | None) -> int:
     if grid is not None:
-        return n_controls + len(grid)
+        whole = n_controls + len(grid)
+        return min(whole, study.n_trials or whole)
     if study.n_trials is None:
         raise ConfigError([f"study.n_trials: missing. Give study.n_trials=N, of which {n_controls} are controls."])
     if study.n_trials <= n_controls:

@@ -39,6 +39,10 @@ class Space:
                 chosen[name] = _suggest(trial, name, distribution)
         return chosen
 
+    def first(self) -> dict[str, Value]:
+        """One combination: the first value of every parameter that applies."""
+        return next(self.samples())
+
     def combinations(self) -> Iterator[dict[str, Value]]:
         """Every combination of the choices, without those that differ only in parameters that do not apply.
 
@@ -173,6 +177,8 @@ def _check_condition(
     faults = []
     for other, values in conditions.items():
         distribution = distributions.get(other)
+        if distribution is not None and not isinstance(distribution, CategoricalDistribution):
+            faults.append(f"study.when.{name}.{other}: {other} is an interval. A condition needs a choice(...).")
         if isinstance(distribution, CategoricalDistribution):
             wrong = [value for value in values if value not in distribution.choices]
             if wrong or not values:

@@ -6,20 +6,22 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from fnmask.binding import ConfigError
-from fnmask.config import StudyConfig
+from fnmask.schema import StudyConfig
 
 # User attributes of a trial; of a study, FINGERPRINT alone.
 CONTROL = "fnmask:control"
 OVERRIDES = "fnmask:overrides"
+HELD = "fnmask:held"
 REFERENCE = "fnmask:reference"
 MATRIX = "fnmask:val_confusion"
 OUTCOME = "fnmask:outcome"
@@ -32,11 +34,19 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 @dataclass(frozen=True)
 class Control:
-    """A trial that others are measured against: its name, all its overrides, and the reference it stands for."""
+    """A trial that others are measured against.
+
+    Attributes:
+        name: `plain`, or another key of `study.controls`.
+        overrides: all of them.
+        reference: digest of what it shares with the trials that are measured against it.
+        held: of the searched parameters, the values that it stands for.
+    """
 
     name: str
     overrides: tuple[str, ...]
     reference: str
+    held: Mapping[str, Any] = field(default_factory=dict)
 
 
 class StudyBusyError(RuntimeError):
@@ -80,12 +90,17 @@ def open_study(config: StudyConfig, *, name: str, storage: str, fingerprint: Map
         ConfigError: the study of that name was begun with something else; lists the differences.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        storage=storage,
-        study_name=name,
-        directions=list(config.directions.values()),
-        load_if_exists=True,
-    )
+    try:
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=list(config.directions.values()),
+            load_if_exists=True,
+        )
+    except (ImportError, SQLAlchemyError) as error:
+        # The URL itself may hold a password, and so is not repeated.
+        first_line = str(error).partition("\n")[0]
+        raise ConfigError([f"study.storage: cannot be opened ({type(error).__name__}: {first_line})."]) from None
     study.sampler = build_sampler(config, n_begun=len(study.get_trials(deepcopy=False)))
     stored = study.user_attrs.get(FINGERPRINT)
     if stored is None:
@@ -163,15 +178,22 @@ def ask_next(
     present = {(trial.user_attrs.get(CONTROL), trial.user_attrs.get(REFERENCE)) for trial in known}
     for control in controls:
         if (control.name, control.reference) not in present:
-            attributes = {CONTROL: control.name, OVERRIDES: list(control.overrides), REFERENCE: control.reference}
+            attributes = {
+                CONTROL: control.name,
+                OVERRIDES: list(control.overrides),
+                REFERENCE: control.reference,
+                HELD: dict(control.held),
+            }
             study.enqueue_trial({}, user_attrs=attributes)
             return study.ask()
     if grid is not None:
         done = [*(trial.params or trial.system_attrs.get("fixed_params", {}) for trial in known), *tried]
-        missing = next((chosen for chosen in grid if chosen not in done), None)
-        if missing is None:
+        missing = [chosen for chosen in grid if chosen not in done]
+        if not missing:
             return None
-        study.enqueue_trial(dict(missing))
+        # What failed in an earlier call comes last: it must not use up every call's patience.
+        failed = [trial.params for trial in study.get_trials(deepcopy=False, states=[TrialState.FAIL])]
+        study.enqueue_trial(dict(min(missing, key=lambda chosen: failed.count(dict(chosen)))))
     return study.ask()
 
 
@@ -180,10 +202,13 @@ def finished(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
-def failures_in_a_row(study: Study) -> int:
-    """Failed trials since the last finished one; lost and interrupted ones say nothing about the trials."""
+def failures_in_a_row(study: Study, *, since: int = 0) -> int:
+    """Failed trials after the last finished one, counted from trial number `since`: an earlier call's are forgiven.
+
+    Lost and interrupted trials say nothing about the settings and are passed over.
+    """
     count = 0
-    for trial in reversed(study.get_trials(deepcopy=False)):
+    for trial in reversed(study.get_trials(deepcopy=False)[since:]):
         if trial.state in FINISHED:
             break
         count += str(trial.user_attrs.get(OUTCOME, "")).startswith("failed")

@@ -1,6 +1,8 @@
 """A multirun from the command line to its exit code: plan, study, worker, comparison."""
 
+import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import optuna
 from hydra.types import HydraContext
@@ -16,7 +18,9 @@ from fnmask.sweep.composer import Composer
 from fnmask.sweep.plan import Plan, make_plan
 from fnmask.sweep.study import StudyBusyError, fail_lost_trials, finished, only_process, open_study, outcome_of
 from fnmask.tracking.lineage import lineage_tags
-from fnmask.tracking.mlflow_store import MlflowStore
+
+if TYPE_CHECKING:
+    from fnmask.tracking.mlflow_store import MlflowStore
 
 # Sweep outcome -> exit code. A refused one (code 2) trained nothing.
 EXIT_CODES = {"finished": 0, "error": 1, "stopped": 3, "incomplete": 4, "interrupted": 130}
@@ -40,7 +44,7 @@ def sweep(context: HydraContext, master: DictConfig, arguments: Sequence[str]) -
         with only_process(lock, plan.name):
             return _run(plan, composer, context, console)
     except (ConfigError, StudyBusyError) as error:
-        _say(console, f"Nothing was trained.\n{error}")
+        print(f"Nothing was trained.\n{error}", file=sys.stderr)
         return REFUSED
 
 
@@ -59,6 +63,9 @@ def _run(plan: Plan, composer: Composer, context: HydraContext, console: Console
     study = open_study(plan.study, name=plan.name, storage=storage, fingerprint=plan.fingerprint)
     store, parent_run_id = None, None
     if plan.base.tracking.kind == "mlflow":
+        # MLflow takes two seconds to load; a sweep that is refused answers without it.
+        from fnmask.tracking.mlflow_store import MlflowStore
+
         store = MlflowStore(plan.base.root, plan.base.tracking.experiment)
         tags = lineage_tags(plan.base.root) | {"fnmask.fingerprint": digest(plan.fingerprint)}
         parent_run_id = store.open_sweep(study=plan.name, tags=tags, params=plan.fingerprint)
@@ -81,6 +88,7 @@ def _run(plan: Plan, composer: Composer, context: HydraContext, console: Console
     except KeyboardInterrupt:
         outcome = "interrupted"
     finally:
+        fail_lost_trials(study)
         if store is not None and parent_run_id is not None:
             outcomes = {trial.number: outcome_of(trial) for trial in study.get_trials(deepcopy=False)}
             store.reconcile(parent_run_id, outcomes)
@@ -89,15 +97,19 @@ def _run(plan: Plan, composer: Composer, context: HydraContext, console: Console
     return EXIT_CODES[outcome]
 
 
-def _report(plan: Plan, study: optuna.Study, store: MlflowStore | None, outcome: str, console: Console) -> None:
+def _report(plan: Plan, study: optuna.Study, store: "MlflowStore | None", outcome: str, console: Console) -> None:
     """The comparison, when there is something to compare; then how the sweep ended and what to type next."""
     if store is not None and finished(study):
         from fnmask.compare.comparison import write_comparison
 
-        comparison = write_comparison(store, plan.name, report_dir(plan.base.root, plan.name))
-        # Already laid out: the console would wrap its lines again.
-        print(comparison.table)
-        _say(console, f"Report:  {comparison.report}\nBrowse:  mlflow ui")
+        try:
+            comparison = write_comparison(store, plan.name, report_dir(plan.base.root, plan.name))
+        except (LookupError, OSError, ValueError) as error:
+            _say(console, f"No comparison: {error}")
+        else:
+            # Already laid out: the console would wrap its lines again.
+            print(comparison.table)
+            _say(console, f"Report:  {comparison.report}\nBrowse:  mlflow ui")
     advice = "" if outcome == "finished" else " Run the same command again to finish what is missing."
     _say(console, f"Sweep {plan.name}: {outcome}, {len(finished(study))} of {plan.n_trials} trials.{advice}")
 

@@ -19,6 +19,7 @@ from fnmask.sweep.grammar import Value
 from fnmask.sweep.plan import Plan
 from fnmask.sweep.study import (
     CONTROL,
+    HELD,
     MATRIX,
     OUTCOME,
     OVERRIDES,
@@ -69,20 +70,21 @@ class Worker:
             KeyboardInterrupt: after the running trial was recorded as interrupted.
         """
         tried: list[Mapping[str, Value]] = []
+        begun = len(self.study.get_trials(deepcopy=False))
         while len(finished(self.study)) < self.plan.n_trials:
             trial = ask_next(self.study, self.plan.controls, self.plan.grid, tried)
             if trial is None:
                 return "incomplete"
             self._run_trial(trial)
             tried.append(trial.params)
-            if failures_in_a_row(self.study) >= self.plan.study.max_failures:
+            if failures_in_a_row(self.study, since=begun) >= self.plan.study.max_failures:
                 return "stopped"
         return "finished"
 
     def _run_trial(self, trial: optuna.Trial) -> None:
         chosen: dict[str, Value] = {}
         if CONTROL in trial.user_attrs:
-            overrides = tuple(trial.user_attrs[OVERRIDES])
+            chosen, overrides = trial.user_attrs[HELD], tuple(trial.user_attrs[OVERRIDES])
         else:
             chosen = self.plan.space.suggest(trial)
             overrides = self.plan.overrides(chosen)

@@ -1,6 +1,7 @@
 """A sweep decided against the real `conf/` and `sweeps/`, as the sweeper does it, without training."""
 
 import pytest
+from composing import make_camvid
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository
 from hydra._internal.utils import create_config_search_path
@@ -10,6 +11,7 @@ from fnmask.binding import ConfigError
 from fnmask.config import digest
 from fnmask.presets import conf_dir
 from fnmask.sweep.composer import Composer
+from fnmask.sweep.narrowing import narrow
 from fnmask.sweep.plan import make_plan
 from fnmask.sweep.plugin import register
 from fnmask.sweep.sweeper import describe_plan
@@ -102,9 +104,19 @@ def test_the_budget_and_where_things_lie_are_no_part_of_the_fingerprint(plan, tm
 def test_fixed_overrides_that_a_control_lacks_are_left_out(plan):
     fixed = ("loss=soften_fn", "loss.warmup_epochs=2", "loss.target=water", "weighting=inverse", "trainer.epochs=4")
     found = plan(*BY_HAND, *fixed)
+    kept = ("study.n_trials=5", "loss.target=water", "trainer.epochs=4")
     assert controls(found) == [
-        ("plain", ("study.n_trials=5", "loss.target=water", "trainer.epochs=4", "loss=plain", "weighting=none"))
+        (name, (*kept, f"loss={name}", "weighting=none")) for name in ("plain", "class_downweight")
     ]
+
+
+def test_controls_are_read_for_the_first_target_of_a_search_over_targets(plan):
+    found = plan("loss.target=choice(water,building)", "study.n_trials=5")
+    assert [control.overrides[1] for control in found.controls] == ["loss.target=water"] * 2
+
+
+def test_a_grid_may_be_cut_short(plan):
+    assert plan("+sweeps=quickstart", "study.n_trials=7").n_trials == 7
 
 
 def test_a_value_on_the_command_line_wins_over_the_preset_s_search(plan):
@@ -123,65 +135,116 @@ def test_the_command_line_s_search_wins_over_the_preset_s(plan):
 
 def test_controls_for_every_value_of_what_a_comparison_holds_fixed(plan):
     found = plan("seed=0,1", "backbone.width=4,8", "study.n_trials=9")
-    assert [control.overrides[-2:] for control in found.controls] == [
+    plain = found.controls[:4]
+    assert [control.overrides[-2:] for control in plain] == [
         ("seed=0", "backbone.width=4"),
         ("seed=0", "backbone.width=8"),
         ("seed=1", "backbone.width=4"),
         ("seed=1", "backbone.width=8"),
     ]
-    assert len({control.reference for control in found.controls}) == 4
+    assert len({control.reference for control in plain}) == 4
+    assert [control.name for control in found.controls] == ["plain"] * 4 + ["class_downweight"] * 4
 
 
 def test_a_control_gets_a_conditional_setting_only_where_it_applies(plan):
-    when = "+study.when={backbone.encoder:{backbone:[unet]}}"
+    when = "study.when={backbone.encoder:{backbone:[unet]}}"
     found = plan("backbone=tiny,unet", "backbone.encoder=vgg16,vgg19", when, "study.n_trials=9")
-    assert [[text for text in control.overrides if text.startswith("backbone")] for control in found.controls] == [
+    plain = found.controls[:3]
+    assert [[text for text in control.overrides if text.startswith("backbone")] for control in plain] == [
         ["backbone=tiny"],
         ["backbone=unet", "backbone.encoder=vgg16"],
         ["backbone=unet", "backbone.encoder=vgg19"],
     ]
 
 
-@pytest.mark.parametrize("name", ["seed", "backbone.width", "trainer.epochs"])
-def test_an_interval_of_what_a_comparison_holds_fixed(faults, name):
-    (found,) = faults(f"{name}=int(interval(1,4))", "loss=plain", "study.n_trials=20")
+@pytest.mark.parametrize("name", ["seed", "backbone.width", "optimizer.learning_rate", "trainer.epochs"])
+def test_an_interval_of_what_a_comparison_holds_fixed(plan, faults, name):
+    words = (f"{name}=int(interval(1,4))", "loss=plain", "study.n_trials=20")
+    (found,) = faults(*words)
     assert found.startswith(f"{name}: an interval gives every trial another {name}")
-    assert found.endswith(f"Write {name}=choice(...).")
+    assert f"Write {name}=choice(...), or search for a metric that needs no control" in found
+    assert len(plan(*words, "study.directions={val/miou:maximize}").controls) == 2
+
+
+def test_a_searched_option_that_changes_the_budget_has_no_control(faults):
+    found = faults("debug=none,fast", "study.n_trials=20")
+    expected = "study.controls: no plain control has this trial's seed, network, data, optimizer and budget.  [with "
+    assert found == (f"{expected}debug=fast]",)
+
+
+def test_one_sweep_for_one_list_of_classes(faults, tmp_path):
+    make_camvid(tmp_path)
+    (found,) = faults(
+        "dataset=camvid,aerial",
+        "study.when={dataset.root:{dataset:[camvid]}}",
+        f"dataset.root=choice('{tmp_path}')",
+        "study.n_trials=20",
+    )
+    assert found.startswith("dataset: the trials of a sweep must share one list of classes.")
+
+
+@pytest.mark.parametrize(
+    ("word", "searched"),
+    [
+        ("loss=ignore_fn", ["loss.target", "weighting"]),
+        ("loss=soften_fn", ["loss.target", "loss.alpha", "weighting"]),
+        ("loss.alpha=0.3", ["loss", "loss.target", "weighting"]),
+        ("loss.target=water", ["loss", "loss.alpha", "weighting"]),
+    ],
+)
+def test_a_preset_may_be_narrowed(plan, word, searched):
+    assert list(plan("+sweeps=which_class", word).space.distributions) == searched
+
+
+def test_a_condition_on_what_was_given_is_settled():
+    space = {"loss": "a,b", "loss.alpha": "1,2", "loss.tau": "3,4"}
+    when = {"loss.alpha": {"loss": ["a"]}, "loss.tau": {"loss": ["b"]}}
+    keys = frozenset({"alpha", "tau"})
+    assert narrow(space, when, ["loss=a"], lambda *_: keys) == ({"loss.alpha": "1,2"}, {})
+    assert narrow(space, when, ["loss.tau=1"], lambda *_: keys) == (
+        {"loss": "a,b", "loss.alpha": "1,2"},
+        {"loss.alpha": {"loss": ["a"]}},
+    )
 
 
 def test_directions(plan, faults):
-    (found,) = faults(*BY_HAND, "+study.directions={val/iou/raod:maximize}")
+    (found,) = faults(*BY_HAND, "study.directions={val/iou/raod:maximize}")
     assert found.startswith("study.directions: got 'val/iou/raod'. Did you mean val/iou/road? Allowed: val/miou, ")
     (found,) = faults(*BY_HAND, "study.directions={tradeoff/others_gain:up}")
     assert found == "study.directions.tradeoff/others_gain: got 'up'. Input should be 'maximize' or 'minimize'."
-    found = plan(*BY_HAND, "+study.directions={val/iou/road:maximize}")
-    assert list(found.study.directions) == ["tradeoff/others_gain", "val/iou/road"]
+    assert plan(*BY_HAND).study.directions == {"tradeoff/others_gain": "maximize"}
+    found = plan(*BY_HAND, "study.directions={val/iou/road:maximize}")
+    assert list(found.study.directions) == ["val/iou/road"]
+    found = plan("+sweeps=which_class", "+study.directions={val/iou/road:maximize}")
+    assert list(found.study.directions) == [*DIRECTIONS, "val/iou/road"]
 
 
 def test_a_tradeoff_needs_the_plain_control(plan, faults):
-    assert faults(*BY_HAND, "~study.controls.plain") == (
+    only = "study.controls={class_downweight:['loss=class_downweight']}"
+    assert faults(*BY_HAND, only) == (
         "study.controls: tradeoff/others_gain is measured against the control 'plain', which is missing.",
     )
-    another = ("~study.directions", "+study.directions={val/miou:maximize}")
-    assert plan(*BY_HAND, "~study.controls.plain", *another).controls == ()
+    found = plan(*BY_HAND, only, "study.directions={val/miou:maximize}")
+    assert [control.name for control in found.controls] == ["class_downweight"]
+    assert plan(*BY_HAND, "study.controls={}", "study.directions={val/miou:maximize}").controls == ()
 
 
 def test_a_control_whose_config_is_wrong(faults):
-    (found,) = faults(*BY_HAND, "+study.controls.mine=['loss=plain','loss.target=raod']")
+    (found,) = faults(*BY_HAND, "study.controls={plain:['loss=plain'],mine:['loss=plain','loss.target=raod']}")
     assert found.startswith("loss.target: got 'raod', no class of this data set.")
 
 
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        (["loss.alpha=0.25,0.5"], "study.n_trials: missing. Give study.n_trials=N, of which 1 are controls."),
+        (["loss.alpha=0.25,0.5"], "study.n_trials: missing. Give study.n_trials=N, of which 2 are controls."),
         (
             ["loss.alpha=0.25,0.5", "study.n_trials=1"],
-            "study.n_trials: got 1, and 1 of them are controls. Give more.",
+            "study.n_trials: got 1, and 2 of them are controls. Give more.",
         ),
         (
             ["seed=0,1,2", "study.n_trials=3"],
-            "study.n_trials: got 3, and 3 of them are controls. Give more.",
+            "study.n_trials: got 3, and 6 of them are controls. Give more.",
         ),
         (["study.n_trials=0", "seed=0,1"], "study.n_trials: got 0. Input should be greater than or equal to 1."),
         (
@@ -196,6 +259,15 @@ def test_a_control_whose_config_is_wrong(faults):
             ["seed=0,1", "study.n_trials=9", "study.name='{datset}'"],
             "study.name: got '{datset}'. Allowed in braces: {",
         ),
+        (
+            ["seed=0,1", "study.n_trials=9", "study.name='{dataset.root}'"],
+            "study.name: got '{dataset.root}'. Allowed in braces: {",
+        ),
+        (["loss.alpha=interval(0,inf)", "study.n_trials=9"], "loss.alpha: got the interval from 0 to inf."),
+        (
+            ["loss=plain,soften_fn", "loss.alpha=interval(0,1)", "study.when={loss:{loss.alpha:[0.5]}}"],
+            "study.when.loss.loss.alpha: loss.alpha is an interval. A condition needs a choice(...).",
+        ),
     ],
 )
 def test_a_sweep_that_cannot_be(faults, words, fault):
@@ -205,7 +277,7 @@ def test_a_sweep_that_cannot_be(faults, words, fault):
 
 def test_a_grid_needs_no_number_of_trials(plan):
     found = plan("loss.alpha=0.25,0.5", "seed=0,1", "study.sampler=grid")
-    assert found.n_trials == 2 + 4
+    assert found.n_trials == 4 + 4
 
 
 def test_every_fault_of_the_options_with_the_values_that_make_it(faults):
@@ -219,7 +291,7 @@ def test_every_fault_of_the_options_with_the_values_that_make_it(faults):
 
 
 def test_both_ends_of_an_interval_are_checked(faults):
-    assert faults("optimizer.momentum=interval(0,1)", "study.n_trials=20") == (
+    assert faults("optimizer.momentum=interval(0,1)", "study.n_trials=20", "study.directions={val/miou:maximize}") == (
         "optimizer.momentum: got 1.0. Input should be less than 1.  [with optimizer.momentum=1.0]",
     )
     # The lower end is that of the first trial, which is checked before anything else.
@@ -239,7 +311,7 @@ def test_a_key_that_only_some_options_have_needs_a_condition(plan, faults):
     words = ("loss=plain,soften_fn", "loss.alpha=0.25,0.5", "study.n_trials=9")
     (found, *_) = faults(*words)
     assert found.startswith("loss.alpha: unknown key. Allowed: loss.target.")
-    found = plan(*words, "+study.when={loss.alpha:{loss:[soften_fn]}}")
+    found = plan(*words, "study.when={loss.alpha:{loss:[soften_fn]}}")
     assert list(found.space.combinations()) == [
         {"loss": "plain"},
         {"loss": "soften_fn", "loss.alpha": 0.25},

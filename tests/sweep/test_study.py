@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from fnmask.binding import ConfigError
-from fnmask.config import StudyConfig
+from fnmask.schema import StudyConfig
 from fnmask.sweep.space import parse_space
 from fnmask.sweep.study import (
     CONTROL,
