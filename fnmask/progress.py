@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 
 class SweepProgress:
@@ -24,12 +24,11 @@ class SweepProgress:
         self._epochs, self._began_s, self._label = 1, 0.0, ""
         columns = (
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
+            BarColumn(bar_width=24),
             TextColumn("{task.fields[note]}", markup=False),
         )
         self._bars = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
-        self._sweep: TaskID = self._bars.add_task("trials", total=n_trials, completed=n_finished, note="")
+        self._sweep: TaskID = self._bars.add_task("", total=n_trials, completed=n_finished, note="")
         self._trial: TaskID | None = None
 
     def __enter__(self) -> "SweepProgress":
@@ -44,14 +43,17 @@ class SweepProgress:
     def begin_trial(self, label: str, epochs: int) -> None:
         """A trial starts."""
         self._label, self._epochs, self._began_s = label, epochs, time.monotonic()
+        counted = f"trial {self._n_finished + 1} of {self._n_trials}"
+        self._bars.update(self._sweep, description=counted)
         self._trial = self._bars.add_task(label, total=epochs, note="")
-        self._say(f"trial {self._n_finished + 1} of {self._n_trials}: {label}")
+        self._say(f"{counted}: {label}")
 
     def end_epoch(self, epoch: int, miou: float) -> None:
         """An epoch of the running trial is done."""
         left = self._left(epoch)
         if self._trial is not None:
-            self._bars.update(self._trial, completed=epoch, note=f"val mIoU {miou:.3f}")
+            note = f"epoch {epoch} of {self._epochs}   val mIoU {miou:.3f}"
+            self._bars.update(self._trial, completed=epoch, note=note)
         self._bars.update(self._sweep, note=f"{left} left")
         self._say(f"  epoch {epoch} of {self._epochs}   val mIoU {miou:.3f}   {left} left")
 
