@@ -2,56 +2,14 @@
 
 import pytest
 from composing import make_camvid
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import CachingConfigRepository
-from hydra._internal.utils import create_config_search_path
-from hydra.types import RunMode
 
-from fnmask.binding import ConfigError
 from fnmask.config import digest
-from fnmask.presets import conf_dir
-from fnmask.sweep.composer import Composer
-from fnmask.sweep.narrowing import narrow
-from fnmask.sweep.plan import make_plan
-from fnmask.sweep.plugin import register
 from fnmask.sweep.sweeper import describe_plan
-from fnmask.train import register_resolvers
 
 DIRECTIONS = {"tradeoff/others_gain": "maximize", "tradeoff/target_cost": "minimize"}
 
 # The smallest search by hand.
 BY_HAND = ("loss.alpha=0.25,0.5", "study.n_trials=5")
-
-
-@pytest.fixture(scope="module")
-def loader():
-    register_resolvers()
-    register()
-    loader = ConfigLoaderImpl(create_config_search_path(str(conf_dir())))
-    # Reading the same files for every composition is most of its time.
-    loader.repository = CachingConfigRepository(loader.repository)
-    return loader
-
-
-@pytest.fixture(scope="module")
-def plan(loader):
-    """A function from the words of a command line to its plan."""
-
-    def from_words(*words):
-        master = loader.load_configuration("config", list(words), RunMode.MULTIRUN)
-        return make_plan(Composer(loader, master), words)
-
-    return from_words
-
-
-@pytest.fixture(scope="module")
-def faults(plan):
-    def from_words(*words):
-        with pytest.raises(ConfigError) as caught:
-            plan(*words)
-        return caught.value.faults
-
-    return from_words
 
 
 def controls(found):
@@ -101,75 +59,8 @@ def test_the_budget_and_where_things_lie_are_no_part_of_the_fingerprint(plan, tm
     assert fingerprint["space"] == {"loss.alpha": "choice(0.25, 0.5)"}
 
 
-def test_fixed_overrides_that_a_control_lacks_are_left_out(plan):
-    fixed = ("loss=soften_fn", "loss.warmup_epochs=2", "loss.target=water", "weighting=inverse", "trainer.epochs=4")
-    found = plan(*BY_HAND, *fixed)
-    kept = ("study.n_trials=5", "loss.target=water", "trainer.epochs=4")
-    assert controls(found) == [
-        (name, (*kept, f"loss={name}", "weighting=none")) for name in ("plain", "class_downweight")
-    ]
-
-
-def test_controls_are_read_for_the_first_target_of_a_search_over_targets(plan):
-    found = plan("loss.target=choice(water,building)", "study.n_trials=5")
-    assert [control.overrides[1] for control in found.controls] == ["loss.target=water"] * 2
-
-
 def test_a_grid_may_be_cut_short(plan):
     assert plan("+sweeps=quickstart", "study.n_trials=7").n_trials == 7
-
-
-def test_a_value_on_the_command_line_wins_over_the_preset_s_search(plan):
-    found = plan("+sweeps=quickstart", "seed=7")
-    assert list(found.space.distributions) == ["loss"]
-    assert found.base.seed == 7
-    assert len(found.controls) == 2
-    assert found.n_trials == 5
-
-
-def test_the_command_line_s_search_wins_over_the_preset_s(plan):
-    found = plan("+sweeps=quickstart", "seed=choice(3,4)", "loss=soften_fn")
-    assert found.space.choices("seed") == (3, 4)
-    assert found.n_trials == 2 * 2 + 2
-
-
-def test_controls_for_every_value_of_what_a_comparison_holds_fixed(plan):
-    found = plan("seed=0,1", "backbone.width=4,8", "study.n_trials=9")
-    plain = found.controls[:4]
-    assert [control.overrides[-2:] for control in plain] == [
-        ("seed=0", "backbone.width=4"),
-        ("seed=0", "backbone.width=8"),
-        ("seed=1", "backbone.width=4"),
-        ("seed=1", "backbone.width=8"),
-    ]
-    assert len({control.reference for control in plain}) == 4
-    assert [control.name for control in found.controls] == ["plain"] * 4 + ["class_downweight"] * 4
-
-
-def test_a_control_gets_a_conditional_setting_only_where_it_applies(plan):
-    when = "study.when={backbone.encoder:{backbone:[unet]}}"
-    found = plan("backbone=tiny,unet", "backbone.encoder=vgg16,vgg19", when, "study.n_trials=9")
-    plain = found.controls[:3]
-    assert [[text for text in control.overrides if text.startswith("backbone")] for control in plain] == [
-        ["backbone=tiny"],
-        ["backbone=unet", "backbone.encoder=vgg16"],
-        ["backbone=unet", "backbone.encoder=vgg19"],
-    ]
-
-
-@pytest.mark.parametrize("name", ["seed", "backbone.width", "optimizer.learning_rate", "trainer.epochs"])
-def test_an_interval_of_what_a_comparison_holds_fixed(plan, faults, name):
-    words = (f"{name}=int(interval(1,4))", "loss=plain", "study.n_trials=20")
-    (found,) = faults(*words)
-    assert found.startswith(f"{name}: an interval gives every trial another {name}")
-    assert f"Write {name}=choice(...), or search for a metric that needs no control" in found
-    assert len(plan(*words, "study.directions={val/miou:maximize}").controls) == 2
-
-
-def test_a_searched_option_that_changes_the_budget_has_no_control(faults):
-    found = faults("debug=none,fast", "study.n_trials=20")
-    expected = "study.controls: no plain control has this trial's seed, network, data, optimizer and budget.  [with "
-    assert found == (f"{expected}debug=fast]",)
 
 
 def test_one_sweep_for_one_list_of_classes(faults, tmp_path):
@@ -183,30 +74,6 @@ def test_one_sweep_for_one_list_of_classes(faults, tmp_path):
     assert found.startswith("dataset: the trials of a sweep must share one list of classes.")
 
 
-@pytest.mark.parametrize(
-    ("word", "searched"),
-    [
-        ("loss=ignore_fn", ["loss.target", "weighting"]),
-        ("loss=soften_fn", ["loss.target", "loss.alpha", "weighting"]),
-        ("loss.alpha=0.3", ["loss", "loss.target", "weighting"]),
-        ("loss.target=water", ["loss", "loss.alpha", "weighting"]),
-    ],
-)
-def test_a_preset_may_be_narrowed(plan, word, searched):
-    assert list(plan("+sweeps=which_class", word).space.distributions) == searched
-
-
-def test_a_condition_on_what_was_given_is_settled():
-    space = {"loss": "a,b", "loss.alpha": "1,2", "loss.tau": "3,4"}
-    when = {"loss.alpha": {"loss": ["a"]}, "loss.tau": {"loss": ["b"]}}
-    keys = frozenset({"alpha", "tau"})
-    assert narrow(space, when, ["loss=a"], lambda *_: keys) == ({"loss.alpha": "1,2"}, {})
-    assert narrow(space, when, ["loss.tau=1"], lambda *_: keys) == (
-        {"loss": "a,b", "loss.alpha": "1,2"},
-        {"loss.alpha": {"loss": ["a"]}},
-    )
-
-
 def test_directions(plan, faults):
     (found,) = faults(*BY_HAND, "study.directions={val/iou/raod:maximize}")
     assert found.startswith("study.directions: got 'val/iou/raod'. Did you mean val/iou/road? Allowed: val/miou, ")
@@ -217,21 +84,6 @@ def test_directions(plan, faults):
     assert list(found.study.directions) == ["val/iou/road"]
     found = plan("+sweeps=which_class", "+study.directions={val/iou/road:maximize}")
     assert list(found.study.directions) == [*DIRECTIONS, "val/iou/road"]
-
-
-def test_a_tradeoff_needs_the_plain_control(plan, faults):
-    only = "study.controls={class_downweight:['loss=class_downweight']}"
-    assert faults(*BY_HAND, only) == (
-        "study.controls: tradeoff/others_gain is measured against the control 'plain', which is missing.",
-    )
-    found = plan(*BY_HAND, only, "study.directions={val/miou:maximize}")
-    assert [control.name for control in found.controls] == ["class_downweight"]
-    assert plan(*BY_HAND, "study.controls={}", "study.directions={val/miou:maximize}").controls == ()
-
-
-def test_a_control_whose_config_is_wrong(faults):
-    (found,) = faults(*BY_HAND, "study.controls={plain:['loss=plain'],mine:['loss=plain','loss.target=raod']}")
-    assert found.startswith("loss.target: got 'raod', no class of this data set.")
 
 
 @pytest.mark.parametrize(
