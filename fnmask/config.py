@@ -59,7 +59,7 @@ class TrialConfig:
         shared = {key: self.resolved[key] for key in REFERENCE_NODES}
         shared["dataset"] = self.dataset.model_dump(include=set(DatasetConfig.model_fields))
         shared["data"] = self.data_digest
-        shared["trainer"] = {key: value for key, value in shared["trainer"].items() if key not in _MOVES_NOTHING}
+        shared["trainer"] = {key: value for key, value in shared["trainer"].items() if key not in MOVES_NOTHING}
         return digest(shared)
 
     @functools.cached_property
@@ -79,7 +79,7 @@ class TrialConfig:
 # What a comparison holds fixed: seed, network, data, optimizer and training budget.
 REFERENCE_NODES = ("seed", "backbone", "dataset", "optimizer", "trainer")
 
-_MOVES_NOTHING = ("eval_batch_size", "test")
+MOVES_NOTHING = ("eval_batch_size", "test")
 
 NODES = ("seed", "root", "backbone", "dataset", "loss", "weighting", "optimizer", "trainer", "tracking", "study")
 
@@ -188,7 +188,11 @@ def _check_seed(given: object) -> int:
 def _check_root(given: object) -> Path:
     if not isinstance(given, str) or not given:
         raise ConfigError([f"root: got {given!r}. It must be the path of a folder."])
-    return Path(given).resolve()
+    root = Path(given).resolve()
+    nearest = next(path for path in (root, *root.parents) if path.exists())
+    if not nearest.is_dir():
+        raise ConfigError([f"root: got {given!r}, but {nearest} is a file. It must be the path of a folder."])
+    return root
 
 
 def _bind_backbone(node: Mapping[str, Any]) -> Bound:

@@ -62,6 +62,11 @@ def _compose_options(compose: Compose, overrides: Sequence[str]) -> DictConfig:
 
 def _explain_unknown(key: str, existing: DictConfig) -> str:
     """What there is at the deepest level that does exist."""
+    if isinstance(OmegaConf.select(existing, key), DictConfig):
+        return (
+            f"{key}: has entries already, from a preset. Add to them with '+{key}={{...}}', or replace them: "
+            f"'~{key}' '+{key}={{...}}'."
+        )
     parts = key.split(".")
     for depth in reversed(range(len(parts))):
         above = ".".join(parts[:depth])

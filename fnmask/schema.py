@@ -64,7 +64,7 @@ class StudyConfig(_Node):
     name: str | None
     n_trials: Annotated[int, Field(ge=1)] | None
     sampler: Literal["tpe", "random", "grid"]
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**31)
     directions: Annotated[dict[str, Literal["maximize", "minimize"]], Field(min_length=1), _default(DEFAULT_DIRECTIONS)]
     space: Annotated[dict[str, str], _default({})]
     when: Annotated[dict[str, dict[str, list[bool | int | float | str | None]]], _default({})]

@@ -46,10 +46,9 @@ def main() -> None:
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
 def _compose_and_run(cfg: DictConfig) -> None:
     try:
-        config = check(cfg, HydraConfig.get().runtime.choices)
+        sys.exit(_run_one(check(cfg, HydraConfig.get().runtime.choices)))
     except ConfigError as error:
         _refuse(error)
-    sys.exit(_run_one(config))
 
 
 def register_resolvers() -> None:
@@ -62,13 +61,13 @@ def _run_one(config: TrialConfig) -> int:
     """Run one trial with a progress display; 0, or 1 when it failed."""
     # TensorFlow is loaded only once the config is known to be right.
     print(load_backend())
+    from fnmask.open_store import open_store
     from fnmask.progress import SweepProgress
     from fnmask.recording import Labels, find_control, run_recorded, variant_label
-    from fnmask.tracking.mlflow_store import MlflowStore
     from fnmask.workbench import Workbench
 
     console = Console()
-    store = MlflowStore(config.root, config.tracking.experiment) if config.tracking.kind == "mlflow" else None
+    store = open_store(config)
     control = "plain" if config.is_plain else ""
     with SweepProgress(1, console=console) as progress:
         progress.begin_trial(variant_label(config, {}), config.trainer.epochs)

@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "workbench": (*SIBLINGS, "config", "schema", "engine"),
     "trial": (*SIBLINGS, "config", "engine", "workbench"),
     "recording": ("config", "outcomes", "trial", "workbench", "tracking"),
+    "open_store": ("binding", "config", "tracking"),
     "compare": ("tracking", "metrics.confusion", "metrics.readings"),
     # Level 4: entries.
     "sweep.composer": ("config", "hydra_errors"),
@@ -60,11 +61,21 @@ MAY_IMPORT = {
         *("sweep.composer", "sweep.grammar", "sweep.plan", "sweep.study"),
     ),
     "sweep.sweeper": (
-        *("backend", "binding", "config", "progress", "tracking", "compare", "cli"),
+        *("backend", "binding", "config", "open_store", "progress", "tracking", "compare", "cli"),
         *("sweep.composer", "sweep.plan", "sweep.study", "sweep.worker"),
     ),
     "train": (
-        *("backend", "binding", "config", "hydra_errors", "presets", "progress", "recording", "workbench", "tracking"),
+        *(
+            "backend",
+            "binding",
+            "config",
+            "hydra_errors",
+            "open_store",
+            "presets",
+            "progress",
+            "recording",
+            "workbench",
+        ),
         "sweep.plugin",
     ),
     "cli": ("compare", "tracking", "train"),

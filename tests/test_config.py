@@ -45,6 +45,8 @@ def faults(*overrides):
         ("dataset.n_train='8'", "dataset.n_train: got '8'. Input should be a valid integer."),
         ("dataset.widen_px=true", "dataset.widen_px: got True. Input should be a valid integer."),
         ("root=null", "root: got None. It must be the path of a folder."),
+        ("root=/dev/null/x", "root: got '/dev/null/x', but /dev/null is a file. It must be the path of a folder."),
+        ("study.seed=5000000000", "study.seed: got 5000000000. Input should be less than 2147483648."),
         ("loss._target_=builtins.dict", "loss._target_: got 'builtins.dict', whose arguments cannot be"),
         ("trainer.steps_per_epoch=0", "trainer.steps_per_epoch: got 0. Input should be greater than or equal to 1."),
         ("trainer.select=worst", "trainer.select: got 'worst'. Input should be 'last' or 'best'."),
@@ -144,6 +146,14 @@ def test_weights_by_hand_are_one_for_each_class():
     assert check("weighting=manual", "weighting.weights=[1,2,3,4,0.5]").weighting.kwargs["weights"] == [1, 2, 3, 4, 0.5]
     for given in ("{road:0.5}", "{2:0.5}"):
         assert check("weighting=manual", f"weighting.weights={given}").weighting.kwargs["weights"] == {"road": 0.5}
+
+
+def test_entries_that_a_preset_has_given(tmp_path):
+    (fault,) = faults("+sweeps=which_class", "study.directions={val/miou:maximize}")
+    assert fault.startswith(
+        "study.directions: has entries already, from a preset. Add to them with '+study.directions={"
+    )
+    compose_config("+sweeps=which_class", "~study.directions", "+study.directions={val/miou:maximize}")
 
 
 def test_several_faults_at_once(tmp_path):

@@ -8,7 +8,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from fnmask.config import TrialConfig, check
+from fnmask.config import MOVES_NOTHING, TrialConfig, check
 from fnmask.hydra_errors import HYDRA_ERRORS, explain, is_complaint
 
 
@@ -94,8 +94,9 @@ def fixed_settings(cfg: DictConfig) -> dict[str, Any]:
     """The settings that all trials share, flattened with dots, without those that move no number."""
     moving = [str(key) for key in cfg if key not in ("hydra", "study", "tracking", "root")]
     settings = flatten(OmegaConf.to_container(OmegaConf.masked_copy(cfg, moving), resolve=True))
-    # The data counts by its digest, wherever it lies.
-    return {key: value for key, value in settings.items() if key != "dataset.root"}
+    # The data counts by its digest, wherever it lies; and how it is evaluated moves no number.
+    unimportant = ("dataset.root", *(f"trainer.{key}" for key in MOVES_NOTHING))
+    return {key: value for key, value in settings.items() if key not in unimportant}
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:

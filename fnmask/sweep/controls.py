@@ -27,13 +27,17 @@ def make_controls(composer: Composer, study: StudyConfig, space: Space, fixed: S
     _check_measurable(study, intervals)
     # A control is read for one target: where the search chooses among several, for the first.
     target = [override(TARGET, space.some_values(TARGET)[0])] if TARGET in space.distributions else []
-    controls = []
+    # Neither the budget nor the storage, which may hold a password, is a control's to keep.
+    shared = [text for text in fixed if not text.lstrip("+~").startswith("study.")]
+    controls: dict[tuple[str, str], Control] = {}
     for control, own in sorted(study.controls.items(), key=lambda item: item[0] != "plain"):
-        kept = composer.control([*fixed, *target], own)
+        kept = composer.control([*shared, *target], own)
         for chosen in space.combinations_of([name for name in held if name not in intervals]):
             overrides = (*kept, *overrides_of(chosen))
-            controls.append(Control(control, overrides, composer.check(overrides).reference, chosen))
-    return tuple(controls)
+            reference = composer.check(overrides).reference
+            # One is enough where a searched setting moves nothing.
+            controls.setdefault((control, reference), Control(control, overrides, reference, chosen))
+    return tuple(controls.values())
 
 
 def _check_measurable(study: StudyConfig, intervals: Sequence[str]) -> None:
@@ -47,6 +51,6 @@ def _check_measurable(study: StudyConfig, intervals: Sequence[str]) -> None:
         raise ConfigError(
             f"{name}: an interval gives every trial another {name}, and none a plain control to be measured against. "
             f"Write {name}=choice(...), or search for a metric that needs no control, such as "
-            "study.directions={val/miou: maximize}."
+            "'study.directions={val/miou: maximize}'."
             for name in intervals
         )

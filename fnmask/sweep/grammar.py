@@ -40,12 +40,15 @@ def split_arguments(arguments: Sequence[str]) -> tuple[dict[str, str], tuple[str
     Raises:
         ConfigError: an override outside Hydra's grammar.
     """
-    searched, fixed = {}, []
+    searched: dict[str, str] = {}
+    fixed = []
     for argument in arguments:
         try:
             parsed = OverridesParser.create().parse_override(argument)
         except HydraException as error:
             raise ConfigError([f"{argument}: {explain_grammar(error)}"]) from None
+        # Of a key that is given twice the last word wins, as in Hydra.
+        searched.pop(parsed.key_or_group, None)
         if parsed.is_sweep_override() or parsed.value() == EVERY_CLASS:
             searched[parsed.key_or_group] = argument.partition("=")[2]
         else:

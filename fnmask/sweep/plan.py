@@ -1,6 +1,7 @@
 """A sweep, decided before any training: what it varies, its controls, its budget, and that every option of it works."""
 
 import itertools
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,10 +102,15 @@ def _name(study: StudyConfig, base: TrialConfig, fingerprint: Mapping[str, Any])
     if study.name is None:
         return f"sweep_{digest(fingerprint)[:8]}"
     try:
-        return study.name.format(**base.choices)
+        name = study.name.format(**base.choices)
     except (AttributeError, LookupError, ValueError):
         allowed = [f"{{{group}}}" for group in base.choices]
         raise ConfigError([f"study.name: got {study.name!r}. Allowed in braces: {', '.join(allowed)}."]) from None
+    # Folders and files are called by it.
+    if not re.fullmatch(r"\w[\w .-]*", name):
+        fault = f"study.name: got {name!r}. Allowed: letters, digits, blanks and _ - . after a letter or digit."
+        raise ConfigError([fault])
+    return name
 
 
 def _check_directions(study: StudyConfig, base: TrialConfig) -> None:
@@ -146,12 +152,11 @@ def _find_faults(
 
 
 def _budget(study: StudyConfig, n_controls: int, grid: Sequence[object] | None) -> int:
-    if grid is not None:
-        whole = n_controls + len(grid)
-        return min(whole, study.n_trials or whole)
+    if grid is not None and study.n_trials is None:
+        return n_controls + len(grid)
     if study.n_trials is None:
         raise ConfigError([f"study.n_trials: missing. Give study.n_trials=N, of which {n_controls} are controls."])
     if study.n_trials <= n_controls:
         fault = f"study.n_trials: got {study.n_trials}, and {n_controls} of them are controls. Give more."
         raise ConfigError([fault])
-    return study.n_trials
+    return study.n_trials if grid is None else min(study.n_trials, n_controls + len(grid))

@@ -97,13 +97,15 @@ def open_study(config: StudyConfig, *, name: str, storage: str, fingerprint: Map
             directions=list(config.directions.values()),
             load_if_exists=True,
         )
-    except (ImportError, SQLAlchemyError) as error:
+    except (ImportError, ValueError, SQLAlchemyError) as error:
         # The URL itself may hold a password, and so is not repeated.
         first_line = str(error).partition("\n")[0]
         raise ConfigError([f"study.storage: cannot be opened ({type(error).__name__}: {first_line})."]) from None
     study.sampler = build_sampler(config, n_begun=len(study.get_trials(deepcopy=False)))
     stored = study.user_attrs.get(FINGERPRINT)
     if stored is None:
+        if study.get_trials(deepcopy=False) or len(study.directions) != len(config.directions):
+            raise ConfigError([f"study.name: {name!r} is a study that fnmask did not begin. Give study.name=ANOTHER."])
         with _no_experimental_warnings():
             study.set_metric_names(list(config.directions))
         study.set_user_attr(FINGERPRINT, dict(fingerprint))

@@ -61,12 +61,11 @@ def describe_plan(plan: Plan) -> str:
 def _run(plan: Plan, composer: Composer, context: HydraContext, console: Console) -> int:
     storage = plan.study.storage or f"sqlite:///{plan.base.root / 'mlruns' / 'optuna.db'}"
     study = open_study(plan.study, name=plan.name, storage=storage, fingerprint=plan.fingerprint)
-    store, parent_run_id = None, None
-    if plan.base.tracking.kind == "mlflow":
-        # MLflow takes two seconds to load; a sweep that is refused answers without it.
-        from fnmask.tracking.mlflow_store import MlflowStore
+    # MLflow takes two seconds to load; a sweep that is refused answers without it.
+    from fnmask.open_store import open_store
 
-        store = MlflowStore(plan.base.root, plan.base.tracking.experiment)
+    store, parent_run_id = open_store(plan.base), None
+    if store is not None:
         tags = lineage_tags(plan.base.root) | {"fnmask.fingerprint": digest(plan.fingerprint)}
         parent_run_id = store.open_sweep(study=plan.name, tags=tags, params=plan.fingerprint)
     fail_lost_trials(study)

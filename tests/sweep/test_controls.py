@@ -13,7 +13,7 @@ def controls(found):
 def test_fixed_overrides_that_a_control_lacks_are_left_out(plan):
     fixed = ("loss=soften_fn", "loss.warmup_epochs=2", "loss.target=water", "weighting=inverse", "trainer.epochs=4")
     found = plan(*BY_HAND, *fixed)
-    kept = ("study.n_trials=5", "loss.target=water", "trainer.epochs=4")
+    kept = ("loss.target=water", "trainer.epochs=4")
     assert controls(found) == [
         (name, (*kept, f"loss={name}", "weighting=none")) for name in ("plain", "class_downweight")
     ]
@@ -21,7 +21,7 @@ def test_fixed_overrides_that_a_control_lacks_are_left_out(plan):
 
 def test_controls_are_read_for_the_first_target_of_a_search_over_targets(plan):
     found = plan("loss.target=choice(water,building)", "study.n_trials=5")
-    assert [control.overrides[1] for control in found.controls] == ["loss.target=water"] * 2
+    assert [control.overrides[0] for control in found.controls] == ["loss.target=water"] * 2
 
 
 def test_controls_for_every_value_of_what_a_comparison_holds_fixed(plan):
@@ -76,3 +76,14 @@ def test_a_tradeoff_needs_the_plain_control(plan, faults):
 def test_a_control_whose_config_is_wrong(faults):
     (found,) = faults(*BY_HAND, "study.controls={plain:['loss=plain'],mine:['loss=plain','loss.target=raod']}")
     assert found.startswith("loss.target: got 'raod', no class of this data set.")
+
+
+def test_one_control_where_a_searched_setting_moves_nothing(plan):
+    found = plan("trainer.eval_batch_size=choice(4,8)", "study.sampler=grid")
+    assert [control.name for control in found.controls] == ["plain", "class_downweight"]
+    assert found.n_trials == 2 + 2
+
+
+def test_a_control_keeps_no_address_of_a_storage(plan):
+    found = plan(*BY_HAND, "study.storage='sqlite:///a?password=b'")
+    assert not [text for control in found.controls for text in control.overrides if text.startswith("study.")]

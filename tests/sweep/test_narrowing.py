@@ -41,3 +41,9 @@ def test_a_condition_on_what_was_given_is_settled():
         {"loss": "a,b", "loss.alpha": "1,2"},
         {"loss.alpha": {"loss": ["a"]}},
     )
+
+
+def test_of_a_key_given_twice_the_last_word_wins(plan):
+    assert list(plan("loss.alpha=0.25,0.5", "seed=0,1", "loss.alpha=0.3", "study.n_trials=9").space.distributions) == [
+        "seed"
+    ]

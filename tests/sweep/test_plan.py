@@ -111,6 +111,11 @@ def test_directions(plan, faults):
             ["seed=0,1", "study.n_trials=9", "study.name='{datset}'"],
             "study.name: got '{datset}'. Allowed in braces: {",
         ),
+        (["seed=0,1", "study.n_trials=9", "study.name='../x'"], "study.name: got '../x'. Allowed: letters, digits, "),
+        (
+            ["loss.alpha=0.25,0.5", "study.n_trials=2", "study.sampler=grid"],
+            "study.n_trials: got 2, and 2 of them are controls. Give more.",
+        ),
         (
             ["seed=0,1", "study.n_trials=9", "study.name='{dataset.root}'"],
             "study.name: got '{dataset.root}'. Allowed in braces: {",
