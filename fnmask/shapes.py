@@ -74,9 +74,13 @@ def check_same_pixels(y_true: Tensor, y_pred: Tensor) -> None:
 
 def check_label_values(labels: np.ndarray[Any, Any], *, num_classes: int, ignore_class: int | None) -> None:
     """Raises ValueError if a label is neither a class id nor `ignore_class`."""
-    found = np.unique(labels).tolist()
-    stray = [f"{value:g}" for value in found if value != ignore_class and not 0 <= value < num_classes]
-    if stray:
+    is_stray = (labels < 0) | (labels >= num_classes)
+    if ignore_class is not None:
+        is_stray &= labels != ignore_class
+    if np.issubdtype(labels.dtype, np.floating):
+        is_stray |= labels != np.floor(labels)  # NaN too
+    if is_stray.any():
+        stray = [f"{value:g}" for value in np.unique(labels[is_stray]).tolist()]
         raise ValueError(
             f"The labels hold {', '.join(stray[:5])}, but the classes are 0..{num_classes - 1} and "
             f"ignore_class={ignore_class}. "
@@ -84,11 +88,36 @@ def check_label_values(labels: np.ndarray[Any, Any], *, num_classes: int, ignore
         )
 
 
+def check_labels(y_true: Tensor, *, num_classes: int, ignore_class: int | None) -> None:
+    """Raises ValueError unless labels have 1 or C channels, if any, and hold declared values where they can be read.
+
+    They can be read eagerly; inside a traced function an undeclared label turns the loss into NaN instead.
+    """
+    if len(y_true.shape) == 4 and y_true.shape[-1] not in (1, num_classes):
+        raise ValueError(f"One-hot labels have {y_true.shape[-1]} channels, but there are {num_classes} classes.")
+    if not is_one_hot(y_true) and is_readable(y_true):
+        from keras import ops  # here, because configurations are checked without loading a backend
+
+        check_label_values(ops.convert_to_numpy(y_true), num_classes=num_classes, ignore_class=ignore_class)
+
+
+def is_one_hot(y_true: Tensor) -> bool:
+    """Whether labels have an axis of classes: `(B, H, W, C)`, not `(B, H, W[, 1])`."""
+    return len(y_true.shape) == 4 and y_true.shape[-1] != 1
+
+
+def is_readable(values: Tensor) -> bool:
+    """Whether the values are known now, not only in a traced function."""
+    # An eager TensorFlow or torch tensor has .numpy, an array of JAX lives in jaxlib; what is being traced, in neither.
+    known = isinstance(values, np.ndarray) or hasattr(values, "numpy")
+    return known or type(values).__module__.startswith("jaxlib")
+
+
 def label_rows(y_true: Tensor, *, num_classes: int, ignore_class: int | None) -> Tensor:
     """The row of an extended table that each label reads.
 
-    A table over classes is extended by two rows (see `losses.masks.lookup`): row C is for void and row C + 1 for labels
-    that are neither a class nor void. So no label is ever clamped to a class that it does not name.
+    A table over classes is extended by two rows (see `losses.tables.extended`): row C is for void and row C + 1 for
+    labels that are neither a class nor void. So no label is ever clamped to a class that it does not name.
 
     Args:
         y_true: labels `(B, H, W)` or `(B, H, W, 1)` of any number type, or one-hot `(B, H, W, C)` where an all-zero
@@ -98,32 +127,52 @@ def label_rows(y_true: Tensor, *, num_classes: int, ignore_class: int | None) ->
 
     Returns:
         int32 `(B, H, W)` in [0, C + 1]: the class, C at void, C + 1 at an undeclared label.
-
-    Raises:
-        ValueError: the last axis is neither 1 nor C; or, where the values can be read (eagerly), a label is undeclared.
     """
-    from keras import ops  # here, because configurations are checked without loading a backend
+    from keras import ops
 
-    one_hot = len(y_true.shape) == 4 and y_true.shape[-1] != 1
-    if one_hot:
-        if y_true.shape[-1] != num_classes:
-            raise ValueError(f"One-hot labels have {y_true.shape[-1]} channels, but there are {num_classes} classes.")
+    if is_one_hot(y_true):
         labels = ops.cast(ops.argmax(y_true, axis=-1), "int32")
     else:
-        labels = ops.squeeze(y_true, axis=-1) if len(y_true.shape) == 4 else y_true
-        if _is_readable(labels):
-            check_label_values(ops.convert_to_numpy(labels), num_classes=num_classes, ignore_class=ignore_class)
-        labels = ops.cast(labels, "int32")
+        labels = ops.cast(ops.squeeze(y_true, axis=-1) if len(y_true.shape) == 4 else y_true, "int32")
 
     is_class = ops.logical_and(labels >= 0, labels < num_classes)
     rows = ops.where(is_class, labels, num_classes + 1)
     if ignore_class is not None:
         rows = ops.where(labels == ignore_class, num_classes, rows)
-    if one_hot:
+    if is_one_hot(y_true):
         rows = ops.where(ops.all(ops.equal(y_true, 0), axis=-1), num_classes, rows)
     return rows
 
 
-def _is_readable(values: Tensor) -> bool:
-    # An eager TensorFlow or torch tensor has .numpy; one being traced does not.
-    return isinstance(values, np.ndarray) or hasattr(values, "numpy")
+def check_sample_weight(sample_weight: Tensor, y_pred: Tensor) -> None:
+    """Raises ValueError unless there is one weight per image, `(B,)` or `(B, 1)`, or per pixel; unknown sizes pass."""
+    shape, pixels = tuple(sample_weight.shape), tuple(y_pred.shape)[:3]
+    allowed = (pixels[:1], (pixels[0], 1), (pixels[0], 1, 1), pixels)
+    if not any(_is_compatible(shape, other) for other in allowed):
+        raise ValueError(
+            f"sample_weight of shape {shape} does not go with logits of shape {tuple(y_pred.shape)}; "
+            "give one weight per image (B,) or one per pixel (B, H, W)."
+        )
+
+
+def check_not_probabilities(y_pred: Tensor) -> None:
+    """Raises ValueError if logits can be seen to be probabilities: by their making, or eagerly by their sums."""
+    made_by = getattr(getattr(y_pred, "op", None), "type", "") if not is_readable(y_pred) else ""
+    if made_by == "Softmax" or hasattr(y_pred, "_keras_logits") or (is_readable(y_pred) and _are_probabilities(y_pred)):
+        raise ValueError(
+            "The predictions are probabilities (non-negative, with the sum 1 at every pixel), but the loss expects "
+            "logits. Remove the softmax of the last layer; probabilities lose the gradient where they saturate."
+        )
+
+
+def _are_probabilities(y_pred: Tensor) -> bool:
+    from keras import ops
+
+    values = np.asarray(ops.convert_to_numpy(ops.cast(y_pred, "float32")))
+    # The logits of a single pixel may sum to 1 by chance, those of several do not.
+    return values[..., 0].size > 1 and bool((values >= 0).all() and (np.abs(values.sum(axis=-1) - 1) < 1e-3).all())
+
+
+def _is_compatible(shape: tuple[int | None, ...], other: tuple[int | None, ...]) -> bool:
+    pairs = zip(shape, other, strict=False)
+    return len(shape) == len(other) and all(None in pair or pair[0] == pair[1] for pair in pairs)

@@ -70,22 +70,22 @@ def predicted_pixels(matrix: IntArray) -> IntArray:
 
 def iou(matrix: IntArray) -> FloatArray:
     """TP / (TP + FP + FN) of each class, `(..., C)` in [0, 1], NaN for an absent class."""
-    return _ratio(_hits(matrix), support(matrix) + predicted_pixels(matrix) - _hits(matrix), support(matrix) > 0)
+    return ratio(_hits(matrix), support(matrix) + predicted_pixels(matrix) - _hits(matrix), support(matrix) > 0)
 
 
 def precision(matrix: IntArray) -> FloatArray:
     """TP / (TP + FP) of each class, `(..., C)` in [0, 1], NaN for a class that is absent or never predicted."""
-    return _ratio(_hits(matrix), predicted_pixels(matrix), support(matrix) > 0)
+    return ratio(_hits(matrix), predicted_pixels(matrix), support(matrix) > 0)
 
 
 def recall(matrix: IntArray) -> FloatArray:
     """TP / (TP + FN) of each class, `(..., C)` in [0, 1], NaN for an absent class."""
-    return _ratio(_hits(matrix), support(matrix), support(matrix) > 0)
+    return ratio(_hits(matrix), support(matrix), support(matrix) > 0)
 
 
 def f1(matrix: IntArray) -> FloatArray:
     """2 TP / (2 TP + FP + FN) of each class, `(..., C)` in [0, 1], NaN for an absent class."""
-    return _ratio(2 * _hits(matrix), support(matrix) + predicted_pixels(matrix), support(matrix) > 0)
+    return ratio(2 * _hits(matrix), support(matrix) + predicted_pixels(matrix), support(matrix) > 0)
 
 
 def mean_iou(matrix: IntArray) -> FloatArray:
@@ -105,7 +105,7 @@ def mean_iou_without(matrix: IntArray, targets: Sequence[int]) -> FloatArray:
 def pixel_accuracy(matrix: IntArray) -> FloatArray:
     """Share of the labeled pixels that are right, `(...)` in [0, 1], NaN if there are none."""
     pixels = support(matrix).sum(axis=-1)
-    return _ratio(_hits(matrix).sum(axis=-1), pixels, pixels > 0)
+    return ratio(_hits(matrix).sum(axis=-1), pixels, pixels > 0)
 
 
 def classes_present(matrix: IntArray) -> IntArray:
@@ -117,13 +117,14 @@ def mean_of_present(readings: FloatArray) -> FloatArray:
     """Mean over the last axis of what is not NaN; NaN, without a warning, where nothing is left."""
     known = ~np.isnan(readings)
     count = known.sum(axis=-1)
-    return _ratio(np.where(known, readings, 0.0).sum(axis=-1), count, count > 0)
+    return ratio(np.where(known, readings, 0.0).sum(axis=-1), count, count > 0)
+
+
+def ratio(numerator: NDArray[Any], denominator: NDArray[Any], defined: NDArray[np.bool_]) -> FloatArray:
+    """Numerator / denominator where that is defined and the denominator positive, NaN elsewhere."""
+    unknown = np.full(np.shape(denominator), np.nan)
+    return np.asarray(np.divide(numerator, denominator, out=unknown, where=defined & (np.asarray(denominator) > 0)))
 
 
 def _hits(matrix: IntArray) -> IntArray:
     return np.diagonal(matrix, axis1=-2, axis2=-1)
-
-
-def _ratio(numerator: NDArray[Any], denominator: NDArray[Any], defined: NDArray[np.bool_]) -> FloatArray:
-    unknown = np.full(np.shape(denominator), np.nan)
-    return np.asarray(np.divide(numerator, denominator, out=unknown, where=defined & (np.asarray(denominator) > 0)))

@@ -33,6 +33,18 @@ def slug(name: str) -> str:
     return short
 
 
+def distinct_slugs(class_names: Sequence[str]) -> list[str]:
+    """The slug of every class.
+
+    Raises:
+        ValueError: two classes have the same one.
+    """
+    slugs = [slug(name) for name in class_names]
+    if len(set(slugs)) != len(slugs):
+        raise ValueError(f"The class names {list(class_names)} give the slugs {slugs}; rename one of the equal ones.")
+    return slugs
+
+
 def per_class(matrix: IntArray) -> dict[str, NDArray[Any]]:
     """The readings of every class, `(C,)` each: `iou`, `precision`, `recall`, `f1` in [0, 1], `support` in pixels."""
     return {
@@ -62,9 +74,7 @@ def summarize(matrix: IntArray, class_names: Sequence[str], targets: Sequence[in
     """
     if matrix.shape != (len(class_names), len(class_names)):
         raise ValueError(f"A matrix of shape {matrix.shape} does not go with {len(class_names)} class names.")
-    slugs = [slug(name) for name in class_names]
-    if len(set(slugs)) != len(slugs):
-        raise ValueError(f"The class names {list(class_names)} give the slugs {slugs}; rename one of the equal ones.")
+    slugs = distinct_slugs(class_names)
     readings = {
         f"{metric}/{name}": float(value)
         for metric, values in per_class(matrix).items()

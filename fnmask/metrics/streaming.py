@@ -1,13 +1,17 @@
 """The confusion matrix inside Keras: counted per image by a function, or over an evaluation by a metric."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
+from fnmask.compiled import compile_alone
 from fnmask.metrics.confusion import IntArray
-from fnmask.shapes import Tensor, check_num_classes, check_same_pixels, label_rows
+from fnmask.metrics.counting import CountingMetric, count_by_cell
+from fnmask.metrics.readings import distinct_slugs
+from fnmask.metrics.traced_readings import OVERALL, PER_CLASS, Reading, traced_readings
+from fnmask.shapes import Tensor, check_labels, check_num_classes, check_option, check_same_pixels, label_rows
 
 
 def confusion_matrix_per_image(
@@ -31,96 +35,105 @@ def confusion_matrix_per_image(
     """
     check_num_classes(num_classes)
     check_same_pixels(y_true, y_pred)
-    rows = label_rows(y_true, num_classes=num_classes, ignore_class=ignore_class)
-    rows, predicted = _without_stray_predictions(rows, _class_ids(y_pred, num_classes), num_classes)
+    if len(y_pred.shape) != 3 and y_pred.shape[-1] != num_classes:
+        raise ValueError(f"The logits have {y_pred.shape[-1]} channels, but num_classes={num_classes}.")
+    check_labels(y_true, num_classes=num_classes, ignore_class=ignore_class)
+    pixels = (ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred))
+    return compile_alone(_matrices)(*pixels, num_classes=num_classes, ignore_class=ignore_class)
 
-    # One bin per image, row and prediction. Rows C and C + 1 (void, undeclared) are counted too and cut off again.
+
+def _matrices(y_true: Tensor, y_pred: Tensor, *, num_classes: int, ignore_class: int | None) -> Tensor:
+    rows = label_rows(y_true, num_classes=num_classes, ignore_class=ignore_class)
+    predicted = ops.cast(y_pred if len(y_pred.shape) == 3 else ops.argmax(y_pred, axis=-1), "int32")
+    # A predicted id that is no class becomes an undeclared label, so that it is reported and not dropped.
+    is_class = ops.logical_and(predicted >= 0, predicted < num_classes)
+    rows = ops.where(ops.logical_or(is_class, rows == num_classes), rows, num_classes + 1)
+    predicted = ops.where(is_class, predicted, 0)
+
+    # One cell per image, row and prediction. Rows C and C + 1 (void, undeclared) are counted too and cut off again.
     images = ops.arange(ops.shape(rows)[0], dtype="int32")[:, None, None]
-    bins = ops.reshape((images * (num_classes + 2) + rows) * num_classes + predicted, (-1,))
-    size = ops.shape(rows)[0] * (num_classes + 2) * num_classes
-    # A segment sum, because a bincount does not compile with XLA.
-    counts = ops.segment_sum(ops.ones_like(bins), bins, num_segments=size)
+    cells = (images * (num_classes + 2) + rows) * num_classes + predicted
+    counts = count_by_cell(cells, ops.shape(rows)[0] * (num_classes + 2) * num_classes)
     counts = ops.reshape(counts, (-1, num_classes + 2, num_classes))
     is_stray = ops.any(counts[:, num_classes + 1] > 0, axis=-1)
     return ops.where(is_stray[:, None, None], -1, counts[:, :num_classes])
 
 
-def _class_ids(y_pred: Tensor, num_classes: int) -> Tensor:
-    if len(y_pred.shape) == 3:
-        return ops.cast(y_pred, "int32")
-    if y_pred.shape[-1] != num_classes:
-        raise ValueError(f"The logits have {y_pred.shape[-1]} channels, but num_classes={num_classes}.")
-    return ops.cast(ops.argmax(y_pred, axis=-1), "int32")
-
-
-def _without_stray_predictions(rows: Tensor, predicted: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Turns a predicted id that is no class into an undeclared label, so that it is reported and not dropped."""
-    is_class = ops.logical_and(predicted >= 0, predicted < num_classes)
-    is_fine = ops.logical_or(is_class, rows == num_classes)
-    return ops.where(is_fine, rows, num_classes + 1), ops.where(is_class, predicted, 0)
-
-
 @keras.saving.register_keras_serializable(package="fnmask")
-class ConfusionMatrix(keras.metrics.Metric):  # type: ignore[misc,unused-ignore]
-    """One confusion matrix over an evaluation; its result is the mean IoU over present classes.
+class ConfusionMatrix(CountingMetric):
+    """One confusion matrix over an evaluation, and any readings of it.
 
-    Counts are integers, so the result does not depend on how images are batched. `matrix()` gives the counts to every
-    other reading of `fnmask.metrics.confusion`.
+    Counts are integers and exact up to 2^47 pixels on every backend, so the result does not depend on how images are
+    batched. `matrix()` gives them to every reading of `fnmask.metrics.confusion`; the named readings are the same in
+    float32. A class without a labeled pixel is absent: its readings are NaN and the mean leaves it out.
 
     Args:
         num_classes: C, at least 2.
         ignore_class: the label that marks void pixels, or None.
-        name: name of the metric in Keras' logs.
+        class_names: C names with distinct slugs, or None for the class ids.
+        readings: what `result()` gives, by name: `iou`, `precision`, `recall`, `f1`, `support` of every class, `miou`,
+            `pixel_accuracy`, `classes_present`. None for the mean IoU alone, as a number.
+        name: without readings the name in Keras' logs, by default `miou`. With readings a prefix of all their keys, by
+            default none; two metrics of one model need it, for Keras lets the second overwrite the keys of the first.
 
     Raises:
-        ValueError: fewer than two classes.
+        ValueError: fewer than two classes; names that are too few, too many or not distinct; an unknown reading.
 
     Example:
-        >>> metric = ConfusionMatrix(2, ignore_class=9)
+        >>> metric = ConfusionMatrix(2, ignore_class=9, class_names=["land", "Road"], readings=("miou", "recall"))
         >>> metric.update_state(np.array([[[0, 0, 1, 9]]]), np.array([[[0, 1, 1, 1]]]))
-        >>> metric.matrix().tolist(), float(metric.result())
-        ([[1, 1], [0, 1]], 0.5)
+        >>> metric.matrix().tolist()
+        [[1, 1], [0, 1]]
+        >>> {key: float(value) for key, value in metric.result().items()}
+        {'miou': 0.5, 'recall_land': 0.5, 'recall_road': 1.0}
     """
 
-    def __init__(self, num_classes: int, *, ignore_class: int | None = None, name: str = "miou") -> None:
-        super().__init__(name=name)
-        check_num_classes(num_classes)
-        self.num_classes = num_classes
-        self.ignore_class = ignore_class
-        self.counts = self.add_variable((num_classes, num_classes), "zeros", dtype="int64", name="counts")
-        self.stray_images = self.add_variable((), "zeros", dtype="int64", name="stray_images")
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        ignore_class: int | None = None,
+        class_names: Sequence[str] | None = None,
+        readings: Sequence[Reading] | None = None,
+        name: str | None = None,
+    ) -> None:
+        shape = (num_classes, num_classes)
+        own_name = name or ("miou" if readings is None else "confusion_matrix")
+        super().__init__(shape, num_classes=num_classes, ignore_class=ignore_class, name=own_name)
+        for reading in readings or ():
+            check_option(reading, allowed=(*PER_CLASS, *OVERALL), name="reading")
+        if class_names is not None and len(class_names) != num_classes:
+            raise ValueError(
+                f"{len(class_names)} class_names were given for num_classes={num_classes}; name every class."
+            )
+        # As tuples, because Keras wraps a list that becomes an attribute.
+        self.class_names = None if class_names is None else tuple(class_names)
+        self.readings = None if readings is None else tuple(readings)
+        self._slugs = tuple(distinct_slugs(self.class_names or [str(k) for k in range(num_classes)]))
+        self._prefix = f"{name}_" if name else ""
+        self._given_name = name
 
-    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
-        """Adds the pixels of a batch.
+    def count(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+        """The matrices of a batch, `(B, C, K)`, and the number of its stray images."""
+        matrices = confusion_matrix_per_image(y_true, y_pred, self.num_classes, self.ignore_class)
+        return ops.maximum(matrices, 0), ops.sum(ops.cast(matrices[:, 0, 0] < 0, "int32"))
 
-        Args:
-            y_true: labels `(B, H, W)`, `(B, H, W, 1)` or one-hot `(B, H, W, C)`.
-            y_pred: logits `(B, H, W, C)` or class ids `(B, H, W)`.
-            sample_weight: not accepted, because counts are integers.
+    def result(self) -> Tensor | dict[str, Tensor]:
+        """The mean IoU, float32; or with readings `{"miou": ..., "recall_<class>": ...}`, float32 each.
 
-        Raises:
-            ValueError: a `sample_weight`, shapes that do not go together, or, eagerly, an undeclared label.
+        NaN where a reading is not defined, and everywhere if labels were undeclared.
         """
-        if sample_weight is not None:
-            raise ValueError("ConfusionMatrix takes no sample_weight; mark pixels that shall not count as void.")
-        matrices = confusion_matrix_per_image(
-            ops.convert_to_tensor(y_true),
-            ops.convert_to_tensor(y_pred),
-            self.num_classes,
-            self.ignore_class,
-        )
-        is_stray = ops.cast(matrices[:, 0, 0] < 0, "int64")
-        self.stray_images.assign_add(ops.sum(is_stray))
-        self.counts.assign_add(ops.sum(ops.cast(matrices, "int64"), axis=0))
-
-    def result(self) -> Tensor:
-        """Mean IoU over present classes, float32; NaN if there are none or if labels were undeclared."""
-        counts = ops.cast(self.counts, "float32")
-        truth, hits = ops.sum(counts, axis=1), ops.diagonal(counts)
-        ious = ops.divide_no_nan(hits, truth + ops.sum(counts, axis=0) - hits)
-        present = ops.cast(truth > 0, "float32")
-        mean = ops.sum(ious * present) / ops.sum(present)
-        return ops.where(self.stray_images > 0, float("nan"), mean)
+        values = traced_readings(self.totals())
+        if self.readings is None:
+            return self.unless_stray(values["miou"])
+        named: dict[str, Tensor] = {}
+        for reading in self.readings:
+            if reading in OVERALL:
+                named[self._prefix + reading] = self.unless_stray(values[reading])
+            else:
+                for k, short in enumerate(self._slugs):
+                    named[f"{self._prefix}{reading}_{short}"] = self.unless_stray(values[reading][k])
+        return named
 
     def matrix(self) -> IntArray:
         """The counts so far, int64 `(C, K)`.
@@ -128,13 +141,10 @@ class ConfusionMatrix(keras.metrics.Metric):  # type: ignore[misc,unused-ignore]
         Raises:
             ValueError: labels were neither a class nor void.
         """
-        if int(self.stray_images) > 0:
-            raise ValueError(
-                f"{int(self.stray_images)} images hold labels outside 0..{self.num_classes - 1} that are not "
-                f"ignore_class={self.ignore_class}; declare the void label or repair them."
-            )
-        return np.asarray(self.counts.numpy(), dtype=np.int64)
+        return self.exact_totals()
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that build this metric again."""
-        return {"num_classes": self.num_classes, "ignore_class": self.ignore_class, "name": self.name}
+        given = {"class_names": self.class_names, "readings": self.readings}
+        lists = {key: None if value is None else list(value) for key, value in given.items()}
+        return super().get_config() | lists | {"name": self._given_name}

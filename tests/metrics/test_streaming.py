@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -125,7 +127,59 @@ def test_sample_weight_is_refused():
         ConfusionMatrix(4, ignore_class=255).update_state(labels, logits, sample_weight=np.ones(5))
 
 
-def test_config_round_trip():
-    metric = ConfusionMatrix(4, ignore_class=255, name="val_miou")
+CONFIG = {
+    "num_classes": 4,
+    "ignore_class": 255,
+    "class_names": ["sky", "Road", "tree", "car"],
+    "readings": ["miou", "f1"],
+    "name": "street",
+}
+
+
+def test_config_round_trip():  # P32
+    metric = ConfusionMatrix(**CONFIG)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
-    assert again.get_config() == {"num_classes": 4, "ignore_class": 255, "name": "val_miou"}
+    assert again.get_config() == CONFIG
+    assert json.loads(json.dumps(again.get_config())) == CONFIG
+    assert ConfusionMatrix(4).get_config() == dict.fromkeys(CONFIG) | {"num_classes": 4}
+
+
+def test_totals_are_exact_beyond_32_bits():
+    metric = ConfusionMatrix(2)
+    # As if 2^40 pixels of class 0 had been seen, and 2^16 - 1 that are called 1.
+    metric.counts.assign(np.array([[[2**24, 0], [0, 0]], [[0, 2**16 - 1], [0, 0]]]))
+    metric.update_state(np.zeros((1, 1, 3)), np.array([[[0, 0, 1]]]))
+    np.testing.assert_array_equal(metric.matrix(), [[2**40 + 2, 2**16], [0, 0]])
+    assert np.asarray(metric.counts)[1].max() < 2**16  # carried
+    assert float(metric.result()) == pytest.approx(1 - 2**-24, abs=1e-7)
+
+
+def test_a_cell_beyond_the_integers_of_float32():
+    labels = np.zeros((1, 4097, 4096), np.uint8)  # 2^24 + 4096 pixels of one class in one image
+    assert int(confusion_matrix_per_image(labels, labels, 2)[0, 0, 0]) == 2**24 + 4096
+
+
+def test_undeclared_labels_spoil_every_reading():
+    metric = ConfusionMatrix(4, readings=("support", "pixel_accuracy"))
+    labels, logits = problem()
+    tf.function(metric.update_state)(tf.constant(labels), tf.constant(logits))
+    assert all(np.isnan(value) for value in metric.result().values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_classes": 1}, "at least 2"),
+        ({"num_classes": 3, "class_names": ["a", "b"]}, "name every class"),
+        ({"num_classes": 2, "class_names": ["a b", "A-B"]}, "rename one"),
+        ({"num_classes": 2, "readings": ("miou", "dice")}, "'dice' is not known; use one of iou, "),
+    ],
+)
+def test_wrong_arguments_are_explained(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ConfusionMatrix(**arguments)
+
+
+def test_logits_of_other_classes_are_refused():
+    with pytest.raises(ValueError, match="5 channels, but num_classes=4"):
+        ConfusionMatrix(4).update_state(np.zeros((1, 2, 2)), np.zeros((1, 2, 2, 5)))
