@@ -10,7 +10,7 @@ import inspect
 import json
 import sys
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -46,9 +46,8 @@ class Bound:
 def describe_faults(error: ValidationError, *, prefix: str, allowed: Collection[str]) -> list[str]:
     """Pydantic's findings in fnmask's words: `key: given: what is allowed`."""
     faults = []
-    for item in error.errors():
-        # Of a union pydantic also names the type that it tried, such as `list[float]`.
-        key = ".".join([prefix, *(str(part) for part in item["loc"] if "[" not in str(part))])
+    for place, item in _as_meant(error.errors()):
+        key = ".".join([prefix, *(str(part) for part in place)])
         if item["type"] == "extra_forbidden":
             faults.append(f"{key}: unknown key. {suggest(str(item['loc'][-1]), allowed)}")
         elif item["type"] == "missing":
@@ -56,6 +55,18 @@ def describe_faults(error: ValidationError, *, prefix: str, allowed: Collection[
         else:
             faults.append(f"{key}: got {item['input']!r}. {item['msg']}.")
     return faults
+
+
+def _as_meant(errors: Sequence[Mapping[str, Any]]) -> Iterator[tuple[tuple[int | str, ...], Mapping[str, Any]]]:
+    """Place and error; of a value that may be one or a list of them pydantic reports both, here the kind given."""
+    for item in errors:
+        place = item["loc"]
+        rivals = [other for other in errors if other["loc"][:1] == place[:1] and len(other["loc"]) > 1]
+        of_lists = [other for other in rivals if str(other["loc"][1]).startswith("list[")]
+        if not of_lists:
+            yield place, item
+        elif (item in of_lists) == any(other["type"] != "list_type" for other in of_lists):
+            yield (place[0], *place[2:]), item
 
 
 def suggest(given: str, allowed: Collection[str]) -> str:
@@ -120,7 +131,8 @@ def bind(node: Mapping[str, Any], *, prefix: str, known: Collection[str] = ()) -
 def _signature_model(function: Callable[..., Any], known: Collection[str]) -> type[BaseModel]:
     """The keyword parameters of a callable as a pydantic model that allows nothing else."""
     called = function.__init__ if inspect.isclass(function) else function
-    asked = {name: item for name, item in inspect.signature(function).parameters.items() if name not in known}
+    parameters = inspect.signature(function).parameters
+    asked = {name: item for name, item in parameters.items() if name not in known and item.kind is not item.VAR_KEYWORD}
     # Only what is asked for is evaluated: other annotations may name types of a backend that is not loaded here.
     typed = {name: item.annotation for name, item in asked.items() if item.annotation is not inspect.Parameter.empty}
     annotated = SimpleNamespace(__annotations__=typed)
@@ -129,7 +141,19 @@ def _signature_model(function: Callable[..., Any], known: Collection[str]) -> ty
     for name, parameter in asked.items():
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         fields[name] = (hints.get(name, Any), default)
+    fields |= {name: (hint, ...) for name, hint in _unpacked(called, parameters).items()}
     config = ConfigDict(
         extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), allow_inf_nan=False, strict=True
     )
     return create_model(getattr(function, "__name__", "target"), __config__=config, **fields)
+
+
+def _unpacked(called: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    """The keys of `**name: Unpack[SomeTypedDict]`, all of them required."""
+    extra = [item for item in parameters.values() if item.kind is item.VAR_KEYWORD]
+    if not extra:
+        return {}
+    annotation = typing.get_type_hints(called, include_extras=True).get(extra[0].name)
+    if typing.get_origin(annotation) is not typing.Unpack:
+        raise ValueError(f"**{extra[0].name} takes anything")
+    return typing.get_type_hints(typing.get_args(annotation)[0], include_extras=True)

@@ -17,7 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from fnmask.binding import Bound, ConfigError, bind, suggest, validate, with_faults
 from fnmask.class_names import class_indices
 from fnmask.data.source import DataSource
-from fnmask.losses.variants import LossSpec
+from fnmask.loss_nodes import bind_weighting, build_base_spec, build_loss_spec, check_loss_on_base
+from fnmask.losses.spec import BaseSpec, LossSpec
 from fnmask.metrics.readings import slug
 from fnmask.schema import DatasetConfig, OptimizerConfig, StudyConfig, TrackingConfig, TrainerConfig
 
@@ -32,6 +33,7 @@ class TrialConfig:
     dataset: DatasetConfig
     source: DataSource
     loss: LossSpec
+    base: BaseSpec
     weighting: Bound
     optimizer: OptimizerConfig
     trainer: TrainerConfig
@@ -47,8 +49,7 @@ class TrialConfig:
     @property
     def is_plain(self) -> bool:
         """Whether this is the plain control: every error counts, every class weighs the same."""
-        even = (self.loss.error_weights == 1).all() and (self.loss.class_weights == 1).all()
-        return bool(even) and self.choices.get("weighting") == "none"
+        return self.loss.is_plain and self.choices.get("weighting") == "none"
 
     @functools.cached_property
     def reference(self) -> str:
@@ -76,12 +77,15 @@ class TrialConfig:
         return (*overall, *TRADEOFF_KEYS, *per_class)
 
 
-# What a comparison holds fixed: seed, network, data, optimizer and training budget.
-REFERENCE_NODES = ("seed", "backbone", "dataset", "optimizer", "trainer")
+# What a comparison holds fixed: seed, network, data, the loss that a mask is put on, optimizer and training budget.
+REFERENCE_NODES = ("seed", "backbone", "dataset", "base", "optimizer", "trainer")
 
 MOVES_NOTHING = ("eval_batch_size", "test")
 
-NODES = ("seed", "root", "backbone", "dataset", "loss", "weighting", "optimizer", "trainer", "tracking", "study")
+NODES = (
+    *("seed", "root", "backbone", "dataset", "loss", "base", "weighting"),
+    *("optimizer", "trainer", "tracking", "study"),
+)
 
 TRADEOFF_KEYS = (
     "tradeoff/others_gain",
@@ -139,10 +143,13 @@ def check(cfg: DictConfig, choices: Mapping[str, str]) -> TrialConfig:
         attempt(lambda: _check_dataset({**node["dataset"], "unreliable_class": None}, ()))
         raise ConfigError(faults)
     dataset = attempt(lambda: _check_dataset(node["dataset"], source.class_names))
-    loss = attempt(lambda: _build_loss(node["loss"], source))
-    weighting = attempt(lambda: _bind_weighting(node["weighting"], source))
+    loss = attempt(lambda: build_loss_spec(node["loss"], source.class_names))
+    base = attempt(lambda: build_base_spec(node["base"]))
+    weighting = attempt(lambda: bind_weighting(node["weighting"], source.class_names))
+    if loss and base:
+        attempt(lambda: check_loss_on_base(loss, base))
     if fixed["trainer"] and dataset and loss:
-        faults.extend(_check_together(fixed["trainer"], dataset, loss))
+        faults.extend(_check_durations(fixed["trainer"], dataset, loss))
     if faults:
         raise ConfigError(faults)
     return TrialConfig(
@@ -152,6 +159,7 @@ def check(cfg: DictConfig, choices: Mapping[str, str]) -> TrialConfig:
         dataset=dataset,
         source=source,
         loss=loss,
+        base=base,
         weighting=weighting,
         resolved=node,
         choices=dict(choices),
@@ -225,45 +233,15 @@ def _check_dataset(node: Mapping[str, Any], class_names: Sequence[str]) -> Datas
     return with_faults(faults, lambda: validate(DatasetConfig, node, prefix="dataset"))
 
 
-def _build_loss(node: Mapping[str, Any], source: DataSource) -> LossSpec:
-    node = dict(node)
-    faults: list[str] = []
-    if "target" in node:
-        given = node["target"] if isinstance(node["target"], list) else [node["target"]]
-        node["target"] = class_indices(given, source.class_names, key="loss.target", faults=faults)
-    bound = with_faults(faults, lambda: bind(node, prefix="loss", known=("num_classes",)))
-    try:
-        spec = bound(num_classes=len(source.class_names))
-    except (TypeError, ValueError) as error:
-        raise ConfigError([f"loss: {error}"]) from None
-    if not isinstance(spec, LossSpec):
-        raise ConfigError([f"loss._target_: {bound.path} gives a {type(spec).__name__}. It must give a LossSpec."])
-    return spec
-
-
-def _bind_weighting(node: Mapping[str, Any], source: DataSource) -> Bound:
-    """Weights given by hand name classes, which are checked here; the pixel counts come with the data."""
-    node, names = dict(node), source.class_names
-    faults: list[str] = []
-    given = node.get("weights")
-    if isinstance(given, dict):
-        indices = class_indices(list(given), names, key="weighting.weights", faults=faults)
-        if not faults:
-            node["weights"] = {names[index]: weight for index, weight in zip(indices, given.values(), strict=True)}
-    elif isinstance(given, list) and len(given) != len(names):
-        faults.append(f"weighting.weights: got {len(given)} numbers. Give one for each of {', '.join(names)}.")
-    return with_faults(faults, lambda: bind(node, prefix="weighting", known=("counts", "class_names")))
-
-
-def _check_together(trainer: TrainerConfig, dataset: DatasetConfig, loss: LossSpec) -> list[str]:
-    """Faults that no single key has."""
+def _check_durations(trainer: TrainerConfig, dataset: DatasetConfig, loss: LossSpec) -> list[str]:
+    """Sizes and durations that do not go together."""
     faults = []
     if any(crop > whole for crop, whole in zip(dataset.train_size, dataset.image_size, strict=True)):
         crop, whole = list(dataset.train_size), list(dataset.image_size)
         faults.append(f"dataset.crop_size: got {crop}. It must fit into dataset.image_size={whole}.")
-    if loss.warmup_epochs >= trainer.epochs:
+    if loss.timing.epochs_without_mask >= trainer.epochs:
         faults.append(
-            f"loss.warmup_epochs: got {loss.warmup_epochs:g} with trainer.epochs={trainer.epochs}: the mask would "
-            f"never be switched on. Give fewer than {trainer.epochs} warm-up epochs or more epochs."
+            f"loss.warmup_epochs: got {loss.timing.warmup_epochs:g} with trainer.epochs={trainer.epochs}: the mask "
+            f"would never be switched on. Give fewer than {trainer.epochs} epochs without a mask, or more epochs."
         )
     return faults

@@ -16,8 +16,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fnmask.losses.loss import MaskedCrossentropy
-from fnmask.losses.schedule import ramp
+from fnmask.losses.build import AnyLoss
+from fnmask.losses.pixel_losses import MaskedCrossentropy
+from fnmask.losses.schedule import RampShape, ramp
 from fnmask.metrics.streaming import confusion_matrix_per_image
 
 
@@ -34,6 +35,7 @@ class Schedule:
     cosine: bool
     warmup_steps: int
     ramp_steps: int
+    ramp_shape: RampShape = "linear"
 
     def learning_rate_at(self, step: int) -> float:
         """Constant, or half a cosine from the full rate at step 0 to 0 after the last step."""
@@ -43,7 +45,7 @@ class Schedule:
 
     def ramp_at(self, step: int) -> float:
         """Strength of the mask in [0, 1]."""
-        return float(ramp(step, warmup_steps=self.warmup_steps, ramp_steps=self.ramp_steps))
+        return ramp(step, warmup_steps=self.warmup_steps, ramp_steps=self.ramp_steps, shape=self.ramp_shape)
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,12 @@ class EpochTraining:
     Attributes:
         loss: mean of the steps' losses.
         masked_fraction: share of the targets' loss weight that the mask removed, in [0, 1].
+        ramp: strength of the mask in the last step, in [0, 1].
     """
 
     loss: float
     masked_fraction: float
+    ramp: float
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class CompiledStep:
     def __init__(
         self,
         model: keras.Model,
-        loss: MaskedCrossentropy,
+        loss: AnyLoss,
         optimizer: keras.optimizers.Optimizer,
         *,
         targets: Sequence[int],
@@ -96,18 +100,19 @@ class CompiledStep:
         self._predict = tf.function(self._predict_eagerly, autograph=False)
         self._fresh_optimizer = [variable.numpy() for variable in optimizer.variables]
 
-    def reset(self, model: keras.Model, loss: MaskedCrossentropy, targets: Sequence[int]) -> None:
+    def reset(self, model: keras.Model, loss: AnyLoss, targets: Sequence[int]) -> None:
         """Take over the freshly initialized weights and the values of another trial of the same structure."""
         for variable, fresh in zip(self.model.variables, model.variables, strict=True):
             variable.assign(fresh)
         for variable, value in zip(self.optimizer.variables, self._fresh_optimizer, strict=True):
             variable.assign(value)
-        numbers = loss.numbers
-        self.loss.assign(error_weights=numbers["error_weights"], class_weights=numbers["class_weights"])
+        self.loss.assign_from(loss)
         self._is_target.assign(_indicator(targets, loss.num_classes))
 
-    def train_epoch(self, batches: Iterator[Any], schedule: Schedule, *, steps: int) -> EpochTraining:
-        """Take `steps` optimizer steps. One host synchronization, at the end.
+    def train_epoch(
+        self, batches: Iterator[Any], schedule: Schedule, *, steps: int, masked: bool = True
+    ) -> EpochTraining:
+        """Take `steps` optimizer steps, with the schedule's mask or without any. One host synchronization, at the end.
 
         Raises:
             NonFiniteLoss: the mean loss of the epoch is NaN or infinite.
@@ -117,13 +122,14 @@ class CompiledStep:
         first = int(self.optimizer.iterations.numpy())
         for step in range(first, first + steps):
             self.optimizer.learning_rate.assign(schedule.learning_rate_at(step))
-            self.loss.assign(ramp=schedule.ramp_at(step))
+            self.loss.assign(ramp=schedule.ramp_at(step) if masked else 0.0)
             images, labels = next(batches)
             self._train(images, labels)
         loss, removed, labelled = (float(variable.numpy()) for variable in self._sums)
         if not math.isfinite(loss):
             raise NonFiniteLoss(f"train/loss became {loss} between steps {first} and {first + steps}.")
-        return EpochTraining(loss / steps, removed / labelled if labelled else 0.0)
+        strength = schedule.ramp_at(first + steps - 1) if masked else 0.0
+        return EpochTraining(loss / steps, removed / labelled if labelled else 0.0, strength)
 
     def evaluate(self, batches: Any, n_images: int) -> Evaluation:
         """Confusion matrices of the first `n_images` images; what pads the last batch beyond them is dropped."""
@@ -173,7 +179,7 @@ class Engine:
         seed: int,
         build_model: Callable[[], keras.Model],
         build_optimizer: Callable[[], keras.optimizers.Optimizer],
-        loss: MaskedCrossentropy,
+        loss: AnyLoss,
         targets: Sequence[int],
         jit_compile: bool,
     ) -> CompiledStep:

@@ -9,6 +9,7 @@ import yaml
 from numpy.typing import NDArray
 
 from fnmask.config import TrialConfig, digest
+from fnmask.losses.spec import TimingArguments
 from fnmask.outcomes import check_objectives, classify, describe
 from fnmask.tracking.artifacts import CONFIG, confusion_name, unpack_confusion
 from fnmask.tracking.lineage import lineage_params, lineage_tags
@@ -20,7 +21,7 @@ from fnmask.trial import Control, EpochHook, Result, run_trial
 from fnmask.workbench import TrialData, Workbench
 
 # Loss settings that say when a mask acts, not what it is: they do not name a variant unless the sweep varies them.
-_UNNAMED = ("_target_", "target", "warmup_epochs", "ramp_epochs")
+_UNNAMED = ("_target_", "target", *TimingArguments.__annotations__)
 
 
 @dataclass(frozen=True)
@@ -121,11 +122,28 @@ def variant_label(config: TrialConfig, searched: Mapping[str, object]) -> str:
     settings = {key: value for key, value in node.items() if key not in _UNNAMED}
     named = [option, *(() if option == "plain" else config.target_names)]
     named += [f"{key}={_short(value)}" for key, value in settings.items()]
-    told = {"seed", "loss", "weighting", "loss.target", *(f"loss.{key}" for key in settings)}
+    told = {"seed", "loss", "base", "weighting", "loss.target", *(f"loss.{key}" for key in settings)}
     weighting = config.choices.get("weighting", "none")
-    parts = [" ".join(named), *([] if weighting == "none" else [weighting])]
-    parts += [f"{key.rpartition('.')[2]}={_short(value)}" for key, value in searched.items() if key not in told]
+    parts = [" ".join(named), *_base_label(config), *([] if weighting == "none" else [weighting])]
+    parts += [
+        f"{key.rpartition('.')[2]}={_short(value)}"
+        for key, value in searched.items()
+        if key not in told and not key.startswith("base.")
+    ]
     return " · ".join(parts)
+
+
+def _base_label(config: TrialConfig) -> list[str]:
+    """The base with its numbers; nothing for cross-entropy as it is by default."""
+    option, spec = config.choices.get("base", "base"), config.base
+    numbers = [
+        f"{term.kind + '.' if len(spec.terms) > 1 else ''}{key}={_short(value)}"
+        for term in spec.terms
+        for key, value in ({} if term.weight == 1 else {"weight": term.weight}).items() | term.numbers.items()
+    ]
+    normalizer = [] if spec.normalizer == "valid" else [f"normalizer={spec.normalizer}"]
+    told = [*numbers, *normalizer]
+    return [] if option == "crossentropy" and not told else [" ".join([option, *told])]
 
 
 def _short(value: object) -> str:

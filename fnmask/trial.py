@@ -1,7 +1,8 @@
 """One trial, a straight line: config -> data -> model and loss -> fit -> confusion matrices -> metrics -> tracker."""
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,12 +13,16 @@ from fnmask.config import TrialConfig
 from fnmask.data.arrays import SplitArrays
 from fnmask.data.pipeline import build_eval_dataset, build_train_dataset
 from fnmask.engine import CompiledStep, EpochTraining, Evaluation
+from fnmask.losses.schedule import RecallGate, describe_gate
+from fnmask.metrics.confusion import recall
 from fnmask.metrics.readings import per_class, summarize, tradeoff
 from fnmask.tracking import artifacts
 from fnmask.tracking.artifacts import ClassList
 from fnmask.tracking.pictures import confusion_picture, overlay_picture
 from fnmask.tracking.tracker import Tracker
 from fnmask.workbench import TrialData, Workbench, build_schedule
+
+_LOG = logging.getLogger(__name__)
 
 # Label of the pixels that pad the last batch where the data set declares no void: their images are dropped anyway.
 PAD_LABEL = 255
@@ -107,16 +112,19 @@ def _fit(
     )
     steps_per_epoch = trainer.steps_per_epoch or max(1, len(data.train.ids) // trainer.batch_size)
     schedule = build_schedule(config, steps_per_epoch)
+    gate = config.loss.timing.build_gate()
     judged: _Judged | None = None
     for epoch in range(1, trainer.epochs + 1):
-        training = step.train_epoch(batches, schedule, steps=steps_per_epoch)
+        training = step.train_epoch(batches, schedule, steps=steps_per_epoch, masked=gate is None or gate.is_open)
         evaluation = _evaluate(config, step, data.val)
         metrics = _read(config, training, evaluation)
         tracker.log_metrics(metrics, step=epoch)
         if on_epoch is not None:
             on_epoch(epoch, metrics)
+        if gate is not None:
+            _watch_recall(gate, epoch, evaluation, config.loss.targets)
         # Epochs before the mask is at full strength judge another loss than the one the trial is named for.
-        full_strength = schedule.ramp_at(epoch * steps_per_epoch - 1) == 1 or epoch == trainer.epochs
+        full_strength = training.ramp == 1 or epoch == trainer.epochs
         if trainer.select == "last":
             judged = _Judged(evaluation, epoch, metrics)
         elif full_strength and (judged is None or metrics["val/miou"] > judged.metrics["val/miou"]):
@@ -125,6 +133,14 @@ def _fit(
     if judged.weights is not None:
         step.model.set_weights(judged.weights)
     return judged
+
+
+def _watch_recall(gate: RecallGate, epoch: int, evaluation: Evaluation, targets: Sequence[int]) -> None:
+    """Takes the mask off, or puts it back, by the recall of the target that is found worst; and says so."""
+    recalls = recall(evaluation.matrices.sum(axis=0))[list(targets)]
+    worst, was_open = float(np.fmin.reduce(recalls)), gate.is_open
+    if gate.update(worst) != was_open:
+        _LOG.warning("Epoch %d: %s", epoch, describe_gate(gate, worst))
 
 
 def _evaluate(config: TrialConfig, step: CompiledStep, arrays: SplitArrays) -> Evaluation:
@@ -142,6 +158,7 @@ def _read(config: TrialConfig, training: EpochTraining, evaluation: Evaluation) 
     return {
         "train/loss": training.loss,
         "train/masked_fraction": training.masked_fraction,
+        "train/ramp": training.ramp,
         "val/loss_base": evaluation.loss_base,
         **{f"val/{key}": value for key, value in readings.items()},
     }

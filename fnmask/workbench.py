@@ -9,7 +9,7 @@ from fnmask.config import TrialConfig
 from fnmask.data.arrays import ClassCounts, SplitArrays, count_classes, load_split
 from fnmask.data.label_noise import widen_class
 from fnmask.engine import CompiledStep, Engine, Schedule
-from fnmask.losses.loss import MaskedCrossentropy
+from fnmask.losses.build import build_loss
 from fnmask.schema import OptimizerConfig
 
 
@@ -42,13 +42,7 @@ class Workbench:
         """A compiled step with the trial's initial weights and the trial's numbers."""
         num_classes = len(config.source.class_names)
         weights = config.weighting(counts=data.counts, class_names=config.source.class_names)
-        loss = MaskedCrossentropy(
-            num_classes,
-            error_weights=config.loss.error_weights,
-            class_weights=weights * config.loss.class_weights,
-            mask=config.loss.mask,
-            ignore_class=config.source.ignore_class,
-        )
+        loss = build_loss(config.loss, config.base, class_weights=weights, ignore_class=config.source.ignore_class)
         optimizer, resolved = config.optimizer, config.resolved
         # The learning rate is assigned at every step; what stays here is baked into the trace.
         structure = (
@@ -83,12 +77,14 @@ def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
 
 def build_schedule(config: TrialConfig, steps_per_epoch: int) -> Schedule:
     """Durations of the config, which count in epochs, as optimizer steps."""
+    timing = config.loss.timing
     return Schedule(
         steps=config.trainer.epochs * steps_per_epoch,
         learning_rate=config.optimizer.learning_rate,
         cosine=config.optimizer.schedule == "cosine",
-        warmup_steps=round(config.loss.warmup_epochs * steps_per_epoch),
-        ramp_steps=round(config.loss.ramp_epochs * steps_per_epoch),
+        warmup_steps=round(timing.warmup_epochs * steps_per_epoch),
+        ramp_steps=round(timing.ramp_epochs * steps_per_epoch),
+        ramp_shape=timing.ramp_shape,
     )
 
 

@@ -9,12 +9,17 @@ from fnmask.presets import conf_dir
 from fnmask.sweep.composer import check_job
 
 CONF = conf_dir()
-GROUPS = ("backbone", "dataset", "loss", "weighting", "optimizer", "trainer", "tracking", "study", "debug")
+GROUPS = ("backbone", "dataset", "loss", "base", "weighting", "optimizer", "trainer", "tracking", "study", "debug")
 OPTIONS = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 FILES = sorted(path for path in CONF.rglob("*.yaml") if path.relative_to(CONF).parts[0] not in ("hydra", "sweeps"))
 
 # What an option cannot run without.
-NEEDS = {"weighting=manual": ["weighting.weights={road:0.5}"]}
+NEEDS = {
+    "weighting=manual": ["weighting.weights={road:0.5}"],
+    "loss=confusions": ["loss.confusions={road:{land:0.2,building:0}}"],
+    "loss=region_fn": ["base=dice"],
+    "loss=class_tversky": ["base=tversky"],
+}
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -58,6 +63,9 @@ def test_debug_fast_makes_a_trial_of_four_steps():
 
 
 def test_the_masks_warm_up_before_they_act():
-    for loss, epochs in {"ignore_fn": 10, "attenuate_fn": 10, "soften_fn": 6}.items():
-        config = check_job(compose_config(f"loss={loss}", "trainer.epochs=20"))
-        assert config.loss.warmup_epochs == epochs
+    for loss in sorted(path.stem for path in (CONF / "loss").glob("*.yaml")):
+        if loss in ("plain", "class_downweight"):
+            continue
+        config = check_job(compose_config(f"loss={loss}", "trainer.epochs=20", *NEEDS.get(f"loss={loss}", [])))
+        assert config.loss.timing.warmup_epochs in (6, 10)
+        assert config.loss.timing.build_gate() is None

@@ -34,6 +34,7 @@ def faults(*overrides):
         ("loss.alpha=-1", "loss.alpha: got -1. Input should be greater than or equal to 0."),
         ("optimizer.learning_rate=0", "optimizer.learning_rate: got 0. Input should be greater than 0."),
         ("optimizer.learning_rate=inf", "optimizer.learning_rate: got inf. Input should be a finite number."),
+        ("loss.alpha=[0.5,-1]", "loss.alpha.1: got -1. Input should be greater than or equal to 0."),
         ("loss.ramp_epochs=inf", "loss.ramp_epochs: got inf. Input should be a finite number."),
         ("optimizer.momentum=1", "optimizer.momentum: got 1. Input should be less than 1."),
         ("optimizer.name=adan", "optimizer.name: got 'adan'. Input should be 'adam', 'adamw' or 'sgd'."),
@@ -76,13 +77,13 @@ def test_a_value_out_of_range(override, fault):
 @pytest.mark.parametrize(
     ("override", "fault"),
     [
-        ("loss.alpa=1", "loss.alpa: unknown key. Did you mean loss.alpha? Allowed: loss.target, loss.alpha,"),
+        ("loss.alpa=1", "loss.alpa: unknown key. Did you mean loss.alpha? Allowed: loss.warmup_epochs, "),
         ("trainer.epoch=1", "trainer.epoch: unknown key. Did you mean trainer.epochs? Allowed: trainer.epochs, "),
         ("trainr.epochs=1", "trainr.epochs: unknown key. Did you mean trainer? Allowed: backbone, "),
         ("sed=1", "sed: unknown key. Did you mean seed? Allowed: "),
         ("lss=plain", "lss: unknown key. Did you mean loss? Allowed: backbone, "),
         ("+foo=1", "foo: unknown key. Allowed: seed, root, "),
-        ("+loss.foo=1", "loss.foo: unknown key. Allowed: target, alpha, warmup_epochs, ramp_epochs."),
+        ("+loss.foo=1", "loss.foo: unknown key. Allowed: target, alpha, power, warmup_epochs, "),
         ("+dataset.foo=1", "dataset.foo: unknown key. Allowed: seed, n_train, "),
         ("+trainer.foo=1", "trainer.foo: unknown key. Allowed: epochs, "),
     ],
@@ -102,7 +103,7 @@ def test_an_unknown_key_is_told_from_the_option_that_was_chosen():
 @pytest.mark.parametrize(
     ("override", "fault"),
     [
-        ("loss=ignore", "loss: got 'ignore'. Did you mean ignore_fn? Allowed: attenuate_fn, class_downweight,"),
+        ("loss=ignore", "loss: got 'ignore'. Did you mean ignore_fn? Allowed: attenuate_fn, attenuate_fp,"),
         ("weighting=1e3", "weighting: got 1000.0. It is a group: give the name of one of its options."),
         ("loss=null", "loss: got None. It is a group: give the name of one of its options."),
         ("~loss", "loss: missing. Give loss=VALUE."),
@@ -146,6 +147,60 @@ def test_weights_by_hand_are_one_for_each_class():
     assert check("weighting=manual", "weighting.weights=[1,2,3,4,0.5]").weighting.kwargs["weights"] == [1, 2, 3, 4, 0.5]
     for given in ("{road:0.5}", "{2:0.5}"):
         assert check("weighting=manual", f"weighting.weights={given}").weighting.kwargs["weights"] == {"road": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (
+            "loss=region_fn",
+            "base: this variant masks regions, which base crossentropy does not score. Choose base=dice",
+        ),
+        ("loss=class_tversky base=crossentropy_dice", "base: this variant weighs the false negatives in the score of"),
+        ("loss=hardest_fn base=dice", "base: hard example mining selects pixels, which base dice does not add up."),
+        (
+            "loss=label_set base=focal",
+            "base: this variant replaces the cross-entropy, so it does not go with base focal.",
+        ),
+        ("loss=label_set loss.alpha=2", "loss: alpha=2.0, but here it is a share of the label and at most 1."),
+        (
+            "loss=class_tversky base=dice loss.alpha=0 base.smoothing=1",
+            "base: smoothing=1 gives classes that are never",
+        ),
+        ("base=crossentropy_dice base.terms.dice.smoothing=-1", "base.terms.dice.smoothing: got -1. Input should be"),
+        ("base=crossentropy_dice base.terms.dice.weight=-1", "base: terms.dice.weight=-1.0, but every term has"),
+        ("base=crossentropy_dice +base.terms.dic.weight=1", "base.terms='dic' is not known; use one of crossentropy,"),
+        ("base=crossentropy_dice base.terms.dice=1", "base.terms.dice: got 1. Input should be an object."),
+        ("base.normalizer=none", "base.normalizer: got 'none'. Input should be 'valid', 'all', 'kept', "),
+        ("loss.recall_on=0.5", "loss: recall_on=0.5 has no effect without recall_off; give both or none."),
+        ("loss.recall_off=0.5 loss.recall_on=0.4", "loss: recall_off=0.5 and recall_on=0.4, but 0 <= recall_off"),
+        ("loss.ramp_shape=step loss.ramp_epochs=8", "loss.warmup_epochs: got 3 with trainer.epochs=10: the mask would"),
+        ("loss=confusions loss.confusions={road:{lnd:0.2}}", "loss.confusions.road: got 'lnd', no class of this data"),
+        ("loss=confusions loss.confusions={road:[1]}", "loss.confusions.2: got [1]. Input should be an object."),
+        ("loss=confusions loss.confusions={road:{road:0}}", "loss: confusions weighs class 2 called 2, but that is no"),
+        (
+            "loss=attenuate_fn loss.target=[road,water] loss.alpha=[0.5]",
+            "loss: alpha=[0.5] has 1 numbers for 2 targets",
+        ),
+    ],
+)
+def test_a_variant_and_a_base_that_do_not_fit(given, fault):
+    (found,) = faults(*given.split())
+    assert found.startswith(fault)
+
+
+def test_confusions_by_name_or_index():
+    config = check("loss=confusions", "loss.confusions={road:{land:0.2,1:0},4:{road:3}}")
+    assert config.target_names == ("road", "water")
+    assert config.loss.error_weights[2].tolist() == pytest.approx([0.2, 0, 1, 1, 1])
+    assert config.loss.error_weights[4].tolist() == [1, 1, 3, 1, 1]
+
+
+def test_every_base_has_its_own_plain_control():
+    references = {check("loss=plain", f"base={base}").reference for base in ("crossentropy", "dice", "focal")}
+    assert len(references) == 3
+    assert check("loss=plain", "base=dice").is_plain
+    assert not check("loss=hardest_fn", "loss.alpha=1").is_plain
 
 
 def test_entries_that_a_preset_has_given(tmp_path):
@@ -195,7 +250,7 @@ def test_what_a_checked_config_holds():
     assert (config.seed, str(config.root), config.choices["loss"]) == (3, "/somewhere", "attenuate_fn")
     assert config.loss.error_weights[2].tolist() == [0.25, 0.25, 1, 0.25, 0.25]
     # Half of ten epochs, from conf/.
-    assert config.loss.warmup_epochs == 5
+    assert config.loss.timing.warmup_epochs == 5
     assert config.dataset.train_size == (128, 128)
     assert config.dataset.unreliable_class == 2
     json.dumps(config.resolved)
@@ -205,7 +260,7 @@ def test_what_a_checked_config_holds():
 
 def test_reference_changes_with_what_a_comparison_holds_fixed_and_with_nothing_else():
     base = check().reference
-    still = ("loss=plain", "loss.target=water", "weighting=inverse", "root=/x", "trainer.test=false")
+    still = ("loss=ignore_fn", "loss=plain", "loss.target=water", "weighting=inverse", "root=/x", "trainer.test=false")
     for override in (*still, "trainer.eval_batch_size=2"):
         assert check(override).reference == base, override
     moving = ("seed=1", "backbone.width=4", "dataset.n_val=3", "dataset.flips=none", "trainer.epochs=9")
@@ -225,12 +280,12 @@ def test_reference_knows_the_data_by_its_content(tmp_path):
 
 
 def test_a_loss_that_is_none(monkeypatch):
-    def no_loss(target, alpha, warmup_epochs, ramp_epochs):
+    def no_loss(target):
         return 1
 
     monkeypatch.setattr("fnmask.losses.variants.no_loss", no_loss, raising=False)
     expected = "loss._target_: fnmask.losses.variants.no_loss gives a int. It must give a LossSpec."
-    assert faults("loss._target_=fnmask.losses.variants.no_loss") == (expected,)
+    assert faults("loss=plain", "loss._target_=fnmask.losses.variants.no_loss") == (expected,)
 
 
 def test_weights_of_an_encoder_that_are_not_there(tmp_path):

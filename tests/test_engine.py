@@ -101,7 +101,7 @@ def test_the_mask_waits_for_its_warm_up():
     warm_up = Schedule(steps=10, learning_rate=0.01, cosine=False, warmup_steps=2, ramp_steps=2)
     assert train(step, warm_up, steps=2).masked_fraction == 0
     assert train(step, warm_up, steps=2).masked_fraction > 0
-    assert float(step.loss.ramp) == 0.5
+    assert float(step.loss.numbers["ramp"]) == 0.5
 
 
 def test_schedule_by_hand():

@@ -28,9 +28,17 @@ def label(*overrides, **searched):
 
 def test_label_names_the_loss_and_what_the_sweep_varies():
     assert label("loss=plain") == "plain"
-    assert label("loss=soften_fn", "loss.alpha=1.0") == "soften_fn road alpha=1"
+    assert label("loss=soften_fn", "loss.alpha=1.0") == "soften_fn road alpha=1 power=1"
     assert label("loss=ignore_fn", "weighting=median_frequency", **{"optimizer.learning_rate": 1e-5}) == (
         "ignore_fn road · median_frequency · learning_rate=1e-05"
+    )
+
+
+def test_label_names_the_base_unless_it_is_crossentropy_as_it_comes():
+    assert label("loss=plain", "base.normalizer=kept") == "plain · crossentropy normalizer=kept"
+    assert label("loss=plain", "base=focal", **{"base.gamma": 2.0}) == "plain · focal gamma=2"
+    assert label("loss=plain", "base=crossentropy_dice", "base.terms.dice.weight=0.5") == (
+        "plain · crossentropy_dice dice.weight=0.5 dice.smoothing=0"
     )
 
 

@@ -56,6 +56,8 @@ def error_weights(
         matrix[:, predicted_class] *= weight
     np.fill_diagonal(matrix, 1.0)
     for (true_class, predicted_class), weight in entries.items():
+        if true_class == predicted_class:
+            raise ValueError(f"confusions weighs class {true_class} called {true_class}, but that is no error.")
         check_class_indices([true_class, predicted_class], num_classes=num_classes, name="confusions")
         matrix[true_class, predicted_class] = weight
     return check_error_weights(matrix, num_classes=num_classes)
@@ -92,3 +94,39 @@ def check_weights(weights: FloatArray, *, name: str) -> None:
     wrong = weights[~(np.isfinite(weights) & (weights >= 0))]
     if wrong.size:
         raise ValueError(f"{name} holds {wrong.tolist()[:5]}, but weights are finite and not negative.")
+
+
+def check_constant_rows(matrix: FloatArray, *, reader: str) -> None:
+    """Raises ValueError unless every row holds one number beside the diagonal."""
+    off = matrix[~np.eye(len(matrix), dtype=bool)].reshape(len(matrix), -1)
+    uneven = [row for row, entries in enumerate(off) if (entries != entries[0]).any()]
+    if uneven:
+        raise ValueError(
+            f"{reader} reads one weight per true class, but row {uneven[0]} of error_weights is "
+            f"{matrix[uneven[0]].tolist()}. Give each row one number beside the diagonal, or use another mask."
+        )
+
+
+def check_smoothing(smoothing: float, false_negative_weights: FloatArray) -> None:
+    """Raises ValueError if smoothing gives a perfect score to a class that is never predicted: `(C,)` weights."""
+    free = np.flatnonzero(false_negative_weights == 0)
+    if smoothing > 0 and free.size:
+        raise ValueError(
+            f"smoothing={smoothing:g} gives classes that are never predicted a perfect score where false negatives "
+            f"weigh 0 (class {', '.join(map(str, free))}). Set smoothing to 0, or that weight above 0."
+        )
+
+
+def off_diagonal_numbers(matrix: FloatArray) -> FloatArray:
+    """What each row holds beside the diagonal, `(C,)`, for a matrix whose rows hold one number there."""
+    size = len(matrix)
+    return np.asarray(matrix[np.arange(size), (np.arange(size) + 1) % size])
+
+
+def check_at_most_one(matrix: FloatArray, *, reader: str) -> None:
+    """Raises ValueError if an entry exceeds 1."""
+    if (matrix > 1).any():
+        raise ValueError(
+            f"{reader} reads error_weights as shares, which are at most 1, but they reach {float(matrix.max()):g}. "
+            "To make errors cost more than the plain loss, use MaskedCrossentropy."
+        )

@@ -1,72 +1,105 @@
 """The weight of a pixel: the error matrix read at what the network says now.
 
-    w_i = stop_gradient( A_r[y_i, argmax_k z_ik] )             mask "argmax"       (V1, V2 and any matrix)
-    w_i = stop_gradient( sum_k A_r[y_i, k] softmax(z_i)_k )    mask "confidence"   (V3)
+    w_i = stop_gradient( a_i + (1 - a_i) s_i )
 
-with A_r = (1 - r) * 1 + r * A. The stop_gradient matters: without it the product rule adds a term that pushes the
-probability of the target down wherever it is small.
+`a` is the entry of the matrix for the label and its rival, the strongest class but the label; `s` says how far the
+label survives, from 0 (a counted error) to 1 (correct). With A_r = (1 - r) * 1 + r * A for the ramp r:
+
+    mask            s                                      variant
+    argmax          [y_hat = y], so that w = A[y, y_hat]   V1, V2, V6, V7, V14
+    confidence      p_y ** power                           V3, rows of one number
+    expectation     w = sum_k A[y, k] p_k                  V3, any matrix
+    margin          sigmoid((z_y - z_rival) / temperature) V3m
+    threshold       [p_y >= threshold]                     V4
+    disagreement    not (y_hat != y and max p >= threshold) V4c
+
+The stop_gradient matters: without it the product rule adds a term that pushes the probability of the target down
+wherever it is small.
 """
 
-from keras import backend, ops
+from collections.abc import Mapping
+from typing import get_args
 
-from fnmask.losses.variants import MaskKind
-from fnmask.shapes import Tensor, check_logits, label_rows
+from keras import ops
+
+from fnmask.losses.kinds import MaskKind
+from fnmask.losses.predictions import Predictions
+from fnmask.losses.tables import class_sum, off_diagonal, ramped, read_matrix, read_rows, read_vector
+from fnmask.shapes import Tensor, check_option
+
+# The numbers that a kind reads beside the matrix.
+MASK_NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "confidence": ("power",),
+    "margin": ("temperature",),
+    "threshold": ("threshold",),
+    "disagreement": ("threshold",),
+}
+
+# Kinds that read one number off each row of the matrix.
+ROW_MASKS = ("confidence",)
 
 
-def pixel_weights(
-    y_true: Tensor,
-    y_pred: Tensor,
-    *,
-    error_weights: Tensor,
-    ramp: Tensor = 1.0,
-    mask: MaskKind = "argmax",
-    ignore_class: int | None = None,
-) -> Tensor:
+def weigh_pixels(predictions: Predictions, numbers: Mapping[str, Tensor], mask: MaskKind) -> Tensor:
     """The weight w that the error matrix gives to each pixel.
 
     Args:
-        y_true: labels `(B, H, W)`, `(B, H, W, 1)` or one-hot `(B, H, W, C)`.
-        y_pred: logits `(B, H, W, C)`; half precision is raised to float32 first. Ties go to the lowest class.
-        error_weights: `(C, K)`, see `fnmask.losses.error_matrix`.
-        ramp: r in [0, 1], the share of the matrix that counts.
-        mask: `argmax` or `confidence`.
-        ignore_class: the label that marks void, or None.
+        predictions: labels and logits.
+        numbers: `error_weights` `(C, K)`, `ramp`, and those of `MASK_NUMBERS[mask]`.
+        mask: how the matrix is read.
 
     Returns:
-        `(B, H, W)` >= 0, float32 (float64 for float64 logits), no gradient; 0 at void, NaN at an undeclared label.
+        `(B, H, W)` >= 0 in the dtype of the logits, no gradient; 0 at void, NaN at an undeclared label.
 
     Raises:
-        ValueError: shapes that do not go together; or, eagerly, an undeclared label.
+        ValueError: an unknown mask.
     """
-    check_logits(y_true, y_pred)
-    rows = label_rows(y_true, num_classes=y_pred.shape[-1], ignore_class=ignore_class)
-    return weights_at(rows, as_logits(y_pred), ramped(error_weights, ramp), mask)
-
-
-def weights_at(rows: Tensor, logits: Tensor, table: Tensor, mask: MaskKind) -> Tensor:
-    """`pixel_weights` once labels are table rows `(B, H, W)` and the ramp is in the table `(C, K)`."""
-    num_classes = logits.shape[-1]
-    table = ops.cast(extended(table), logits.dtype)
-    if mask == "argmax":
-        predicted = ops.cast(ops.argmax(logits, axis=-1), "int32")
-        weights = ops.take(ops.reshape(table, (-1,)), rows * num_classes + predicted)
-    else:
-        weights = ops.sum(ops.take(table, rows, axis=0) * ops.softmax(logits, axis=-1), axis=-1)
+    check_option(mask, allowed=get_args(MaskKind), name="mask")
+    matrix = ramped(numbers["error_weights"], numbers["ramp"])
+    weights = _READERS[mask](predictions, matrix, numbers)
     # A void pixel may hold NaN logits, and NaN times its zero row is NaN.
-    return ops.stop_gradient(ops.where(rows == num_classes, 0.0, weights))
+    return ops.stop_gradient(ops.where(predictions.is_valid, weights, ops.zeros_like(weights)))
 
 
-def ramped(error_weights: Tensor, ramp: Tensor) -> Tensor:
-    """A_r = (1 - r) * 1 + r * A, exact at r = 0 and r = 1, and 1 on the diagonal for every r."""
-    return (1.0 - ramp) + ramp * ops.convert_to_tensor(error_weights)
+def _by_argmax(predictions: Predictions, matrix: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
+    return read_matrix(matrix, predictions.rows, predictions.predicted)
 
 
-def extended(table: Tensor) -> Tensor:
-    """A table over true classes with the two rows that `label_rows` points at: zeros for void, NaN for undeclared."""
-    blank = ops.zeros_like(table[:1])
-    return ops.concatenate([table, blank, blank + float("nan")], axis=0)
+def _by_confidence(predictions: Predictions, matrix: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
+    survival = ops.exp(numbers["power"] * predictions.log_probability)
+    return _between(read_vector(off_diagonal(matrix), predictions.rows), survival)
 
 
-def as_logits(y_pred: Tensor) -> Tensor:
-    """Raises half precision to float32, where sums of many pixels stay finite and argmax makes no new ties."""
-    return ops.cast(y_pred, backend.result_type(y_pred.dtype, "float32"))
+def _by_expectation(predictions: Predictions, matrix: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
+    return class_sum(read_rows(matrix, predictions.rows) * predictions.probabilities)
+
+
+def _by_margin(predictions: Predictions, matrix: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
+    margin = predictions.label_logit - predictions.rival_logit
+    return _between(
+        read_matrix(matrix, predictions.rows, predictions.rival), ops.sigmoid(margin / numbers["temperature"])
+    )
+
+
+def _by_threshold(predictions: Predictions, matrix: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
+    survives = ops.exp(predictions.log_probability) >= numbers["threshold"]
+    attenuated = read_matrix(matrix, predictions.rows, predictions.rival)
+    return ops.where(survives, predictions.labeled, attenuated)
+
+
+def _by_disagreement(predictions: Predictions, matrix: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
+    is_sure = ops.exp(predictions.predicted_log_probability) >= numbers["threshold"]
+    return ops.where(is_sure, _by_argmax(predictions, matrix, numbers), predictions.labeled)
+
+
+def _between(attenuation: Tensor, survival: Tensor) -> Tensor:
+    return attenuation + (1.0 - attenuation) * survival
+
+
+_READERS = {
+    "argmax": _by_argmax,
+    "confidence": _by_confidence,
+    "expectation": _by_expectation,
+    "margin": _by_margin,
+    "threshold": _by_threshold,
+    "disagreement": _by_disagreement,
+}

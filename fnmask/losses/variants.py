@@ -1,185 +1,217 @@
-"""The loss variants by name: each is a way to write an error matrix, class weights and a schedule.
+"""The loss variants by name: each is a way to write an error matrix and to read it.
 
-The functions here are what `conf/loss/*.yaml` names as `_target_`. They need no backend, so a configuration is checked
-against their signatures in no time. `V0` ... `V5` are the names of the variants in the documentation of the losses.
+The functions here are what `conf/loss/*.yaml` names as `_target_`; they need no backend. `V0` ... `V14` are their names
+in `docs/losses.md`. All take `num_classes` (C, at least 2) and `target`, a class id or several: the classes that the
+variant is about, and that a comparison reads. Those with a mask take `alpha`, the weight of the errors it is about (one
+number >= 0, or one for each target; 1 is the plain loss, above 1 they cost more), and the arguments of
+`fnmask.losses.spec.Timing`. All raise ValueError for a target that is no class or named twice.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
-
-import numpy as np
-from annotated_types import Ge
+from typing import Literal, Unpack
 
 from fnmask.losses.error_matrix import FloatArray, error_weights
+from fnmask.losses.kinds import Reading
+from fnmask.losses.spec import (
+    Fraction,
+    LossSpec,
+    Positive,
+    Timing,
+    TimingArguments,
+    Weight,
+    even_class_weights,
+)
 from fnmask.shapes import check_class_indices, check_num_classes
 
-MaskKind = Literal["argmax", "confidence"]
-
-Weight = Annotated[float, Ge(0)]
-Epochs = Annotated[float, Ge(0)]
+Target = int | list[int]
+Alpha = Weight | list[Weight]
 
 
-@dataclass(frozen=True, eq=False)
-class LossSpec:
-    """What a loss variant asks of the loss and of its schedule.
-
-    Attributes:
-        mask: how the error matrix is read: at the predicted class (`argmax`) or as its mean under the predicted
-            probabilities (`confidence`).
-        error_weights: float32 `(C, K)`, see `fnmask.losses.error_matrix`.
-        class_weights: float32 `(C,)`, multiplies whatever class weighting is chosen besides.
-        warmup_epochs: epochs of the plain loss before the matrix starts to count.
-        ramp_epochs: epochs over which it then fades in; 0 switches at once.
-        targets: the classes that the variant is about: let off, weighted, or for a control read like those.
-    """
-
-    mask: MaskKind
-    error_weights: FloatArray
-    class_weights: FloatArray
-    warmup_epochs: float
-    ramp_epochs: float
-    targets: tuple[int, ...]
+def plain(*, num_classes: int, target: Target) -> LossSpec:
+    """V0: every error counts. The first control of every comparison; the target is only what is read."""
+    return _spec(num_classes, _targets(target, num_classes), error_weights(num_classes))
 
 
-def plain(*, num_classes: int, target: int | list[int]) -> LossSpec:
-    """V0: cross-entropy, every error counts. The first control of every comparison.
-
-    Args:
-        num_classes: C, at least 2.
-        target: class id, or several, that the readings "of the target" speak of; the loss treats it like any other.
-
-    Returns:
-        The spec with a matrix of ones.
-
-    Raises:
-        ValueError: a target out of range or named twice.
-    """
-    return LossSpec(
-        mask="argmax",
-        error_weights=error_weights(num_classes),
-        class_weights=_ones(num_classes),
-        warmup_epochs=0.0,
-        ramp_epochs=0.0,
-        targets=_targets(target, num_classes),
-    )
-
-
-def downweight_class(*, num_classes: int, target: int | list[int], alpha: Weight) -> LossSpec:
-    """V0': every pixel of the target weighs alpha, hit or missed. The second control.
-
-    Args:
-        num_classes: C, at least 2.
-        target: class id, or several.
-        alpha: weight of the target's pixels, >= 0; 0 removes them from the loss.
-
-    Returns:
-        The spec with a matrix of ones and `class_weights[target] = alpha`.
-
-    Raises:
-        ValueError: a target out of range or named twice.
-    """
+def downweight_class(*, num_classes: int, target: Target, alpha: Alpha) -> LossSpec:
+    """V0': every pixel of the target weighs alpha, hit or missed. The second control."""
     targets = _targets(target, num_classes)
-    weights = _ones(num_classes)
-    weights[list(targets)] = alpha
-    return LossSpec(
-        mask="argmax",
-        error_weights=error_weights(num_classes),
-        class_weights=weights,
-        warmup_epochs=0.0,
-        ramp_epochs=0.0,
-        targets=targets,
-    )
+    weights = even_class_weights(num_classes)
+    for index, weight in _alphas(targets, alpha).items():
+        weights[index] = weight
+    return LossSpec(error_weights(num_classes), weights, targets)
 
 
-def ignore_false_negatives(
-    *, num_classes: int, target: int | list[int], warmup_epochs: Epochs, ramp_epochs: Epochs
-) -> LossSpec:
+def ignore_false_negatives(*, num_classes: int, target: Target, **timing: Unpack[TimingArguments]) -> LossSpec:
     """V1: a pixel of the target that the network calls something else costs nothing.
 
     Never predicting the target is an optimum of this loss; only the warm-up keeps training away from it.
-
-    Args:
-        num_classes: C, at least 2.
-        target: class id, or several.
-        warmup_epochs: epochs of plain loss first, >= 0.
-        ramp_epochs: epochs of linear fading-in after that, >= 0; 0 switches at once.
-
-    Returns:
-        The spec with the target's row 0 off the diagonal.
-
-    Raises:
-        ValueError: a target out of range or named twice.
     """
-    return attenuate_false_negatives(
-        num_classes=num_classes, target=target, alpha=0.0, warmup_epochs=warmup_epochs, ramp_epochs=ramp_epochs
-    )
+    return _let_off(num_classes, target, 0.0, "argmax", timing)
 
 
 def attenuate_false_negatives(
-    *, num_classes: int, target: int | list[int], alpha: Weight, warmup_epochs: Epochs, ramp_epochs: Epochs
+    *, num_classes: int, target: Target, alpha: Alpha, **timing: Unpack[TimingArguments]
 ) -> LossSpec:
-    """V2: a pixel of the target that the network calls something else weighs alpha instead of 1.
+    """V2, with several targets V6: a pixel of the target that the network calls something else weighs alpha.
 
     With two classes and no warm-up, the target is predicted where its probability exceeds 1 / (1 + alpha).
-
-    Args:
-        num_classes: C, at least 2.
-        target: class id, or several.
-        alpha: weight of a missed pixel, >= 0; 1 is the plain loss, above 1 misses cost more.
-        warmup_epochs: epochs of plain loss first, >= 0.
-        ramp_epochs: epochs of linear fading-in after that, >= 0; 0 switches at once.
-
-    Returns:
-        The spec with the target's row alpha off the diagonal.
-
-    Raises:
-        ValueError: a target out of range or named twice.
     """
-    targets = _targets(target, num_classes)
-    return LossSpec(
-        mask="argmax",
-        error_weights=error_weights(num_classes, false_negatives=dict.fromkeys(targets, alpha)),
-        class_weights=_ones(num_classes),
-        warmup_epochs=warmup_epochs,
-        ramp_epochs=ramp_epochs,
-        targets=targets,
-    )
+    return _let_off(num_classes, target, alpha, "argmax", timing)
 
 
 def soften_false_negatives(
-    *, num_classes: int, target: int | list[int], alpha: Weight, warmup_epochs: Epochs, ramp_epochs: Epochs
+    *, num_classes: int, target: Target, alpha: Alpha, power: Weight, **timing: Unpack[TimingArguments]
 ) -> LossSpec:
-    """V3: a pixel of the target weighs alpha + (1 - alpha) p, where p is the probability the network gives the target.
+    """V3: a pixel of the target weighs alpha + (1 - alpha) p ** power, p the probability the network gives the target.
 
-    With two classes the target is predicted where its probability exceeds 2 / (3 + alpha), whatever the warm-up.
-    Source: at alpha 0 the gradient is that of generalized cross-entropy with q = 1 (Zhang & Sabuncu 2018,
+    With two classes and power 1 the target is predicted where its probability exceeds 2 / (3 + alpha), whatever the
+    warm-up. Source: at alpha 0 the gradient is that of generalized cross-entropy with q = power (Zhang & Sabuncu 2018,
     arXiv:1805.07836), restricted to the target.
+    """
+    return _let_off(num_classes, target, alpha, "confidence", timing, power=power)
 
-    Args:
-        num_classes: C, at least 2.
-        target: class id, or several.
-        alpha: weight of a pixel that the network surely calls something else, >= 0.
-        warmup_epochs: epochs of plain loss first, >= 0.
-        ramp_epochs: epochs of linear fading-in after that, >= 0; 0 switches at once.
 
-    Returns:
-        The spec with the same matrix as V2, read by confidence.
+def soften_by_margin(
+    *, num_classes: int, target: Target, alpha: Alpha, temperature: Positive, **timing: Unpack[TimingArguments]
+) -> LossSpec:
+    """V3m: a pixel of the target weighs alpha + (1 - alpha) sigmoid(margin / temperature).
 
-    Raises:
-        ValueError: a target out of range or named twice.
+    The margin is the target's logit minus that of the strongest other class. A temperature near 0 is V2.
+    """
+    return _let_off(num_classes, target, alpha, "margin", timing, temperature=temperature)
+
+
+def attenuate_improbable(
+    *, num_classes: int, target: Target, alpha: Alpha, threshold: Weight, **timing: Unpack[TimingArguments]
+) -> LossSpec:
+    """V4: a pixel of the target to which the network gives it less than `threshold` weighs alpha.
+
+    Source: truncated generalized cross-entropy, Zhang & Sabuncu 2018, arXiv:1805.07836, restricted to the target.
+    """
+    return _let_off(num_classes, target, alpha, "threshold", timing, threshold=threshold)
+
+
+def attenuate_confident(
+    *, num_classes: int, target: Target, alpha: Alpha, threshold: Weight, **timing: Unpack[TimingArguments]
+) -> LossSpec:
+    """V4c: a missed pixel of the target weighs alpha where the network gives its own class at least `threshold`."""
+    return _let_off(num_classes, target, alpha, "disagreement", timing, threshold=threshold)
+
+
+def weigh_confusions(
+    *,
+    num_classes: int,
+    confusions: dict[int, dict[int, Weight]],
+    reading: Literal["argmax", "expectation"],
+    **timing: Unpack[TimingArguments],
+) -> LossSpec:
+    """V7: single confusions, true class -> predicted class -> weight; the true classes are the targets."""
+    targets = _targets(list(confusions), num_classes)
+    pairs = {(true, called): weight for true, row in confusions.items() for called, weight in row.items()}
+    matrix = error_weights(num_classes, confusions=pairs)
+    return _spec(num_classes, targets, matrix, reading=reading, timing=Timing(**timing))
+
+
+def expected_cost(
+    *,
+    num_classes: int,
+    target: Target,
+    alpha: Alpha,
+    cost_weight: Weight,
+    crossentropy_weight: Weight,
+    **timing: Unpack[TimingArguments],
+) -> LossSpec:
+    """V8: the expected cost of the predicted distribution, where missing the target costs alpha and all else 1."""
+    shares = {"cost_weight": cost_weight, "crossentropy_weight": crossentropy_weight}
+    return _let_off(num_classes, target, alpha, "expected_cost", timing, **shares)
+
+
+def accept_other_labels(
+    *, num_classes: int, target: Target, alpha: Alpha, **timing: Unpack[TimingArguments]
+) -> LossSpec:
+    """V9: a pixel labeled as the target may in truth be any other class, with the share 1 - alpha; alpha <= 1.
+
+    Source: forward correction, Patrini et al. 2017, arXiv:1609.03683.
+    """
+    return _let_off(num_classes, target, _shares(alpha), "label_set", timing)
+
+
+def relabel_false_negatives(
+    *, num_classes: int, target: Target, alpha: Alpha, **timing: Unpack[TimingArguments]
+) -> LossSpec:
+    """V10: a missed pixel of the target keeps its label by alpha, and takes the prediction's by 1 - alpha; alpha <= 1.
+
+    Source: Reed et al. 2014, arXiv:1412.6596. It pushes misses away from the target; a contrast to the masks.
+    """
+    return _let_off(num_classes, target, _shares(alpha), "relabel", timing)
+
+
+def mask_regions(*, num_classes: int, target: Target, alpha: Alpha, **timing: Unpack[TimingArguments]) -> LossSpec:
+    """V11: a missed pixel of the target enters the regions that are scored with weight alpha.
+
+    True positives, false positives and false negatives of every class alike: the one form of a region loss that leaves
+    no gradient at the missed pixels. On a base over pixels it would be V2, so it refuses those.
+    """
+    return _let_off(num_classes, target, alpha, "regions", timing)
+
+
+def attenuate_in_score(
+    *, num_classes: int, target: Target, alpha: Alpha, **timing: Unpack[TimingArguments]
+) -> LossSpec:
+    """V12: the false negatives of the target weigh alpha in its own region score.
+
+    They still count as false positives of the classes they are taken for, so this is no mask: at alpha 0 the score of
+    the target is its soft precision.
+    """
+    return _let_off(num_classes, target, alpha, "by_class", timing)
+
+
+def mine_kept_pixels(
+    *, num_classes: int, target: Target, alpha: Alpha, hardest_fraction: Fraction, **timing: Unpack[TimingArguments]
+) -> LossSpec:
+    """V13: V2, and of the pixels that it leaves only the hardest fraction counts, from the first step on.
+
+    Source: Shrivastava et al. 2016, arXiv:1604.03540.
     """
     targets = _targets(target, num_classes)
-    return LossSpec(
-        mask="confidence",
-        error_weights=error_weights(num_classes, false_negatives=dict.fromkeys(targets, alpha)),
-        class_weights=_ones(num_classes),
-        warmup_epochs=warmup_epochs,
-        ramp_epochs=ramp_epochs,
-        targets=targets,
-    )
+    matrix = error_weights(num_classes, false_negatives=_alphas(targets, alpha))
+    timed = Timing(**timing)
+    return _spec(num_classes, targets, matrix, hardest_fraction=hardest_fraction, timing=timed)
 
 
-def _targets(target: int | list[int], num_classes: int) -> tuple[int, ...]:
+def attenuate_false_positives(
+    *, num_classes: int, target: Target, alpha: Alpha, **timing: Unpack[TimingArguments]
+) -> LossSpec:
+    """V14: a pixel of another class that the network calls the target weighs alpha."""
+    targets = _targets(target, num_classes)
+    matrix = error_weights(num_classes, false_positives=_alphas(targets, alpha))
+    return _spec(num_classes, targets, matrix, timing=Timing(**timing))
+
+
+def _let_off(
+    num_classes: int, target: Target, alpha: Alpha, reading: Reading, timing: TimingArguments, **numbers: float
+) -> LossSpec:
+    """The target's rows at alpha off the diagonal, read in the given way."""
+    targets = _targets(target, num_classes)
+    matrix = error_weights(num_classes, false_negatives=_alphas(targets, alpha))
+    return _spec(num_classes, targets, matrix, reading=reading, numbers=numbers, timing=Timing(**timing))
+
+
+def _spec(
+    num_classes: int,
+    targets: tuple[int, ...],
+    matrix: FloatArray,
+    *,
+    reading: Reading = "argmax",
+    numbers: dict[str, float] | None = None,
+    hardest_fraction: float | None = None,
+    timing: Timing | None = None,
+) -> LossSpec:
+    ones = even_class_weights(num_classes)
+    return LossSpec(matrix, ones, targets, reading, numbers or {}, hardest_fraction, timing or Timing())
+
+
+def _targets(target: Target, num_classes: int) -> tuple[int, ...]:
+    check_num_classes(num_classes)
     targets = (target,) if isinstance(target, int) else tuple(target)
     check_class_indices(targets, num_classes=num_classes, name="target")
     if not targets:
@@ -187,6 +219,16 @@ def _targets(target: int | list[int], num_classes: int) -> tuple[int, ...]:
     return targets
 
 
-def _ones(num_classes: int) -> FloatArray:
-    check_num_classes(num_classes)
-    return np.ones(num_classes, dtype=np.float32)
+def _alphas(targets: tuple[int, ...], alpha: Alpha) -> dict[int, float]:
+    if not isinstance(alpha, list):
+        return dict.fromkeys(targets, alpha)
+    if len(alpha) != len(targets):
+        raise ValueError(f"alpha={alpha} has {len(alpha)} numbers for {len(targets)} targets; give one, or one each.")
+    return dict(zip(targets, alpha, strict=True))
+
+
+def _shares(alpha: Alpha) -> Alpha:
+    """Refuses what is no share."""
+    if max(alpha if isinstance(alpha, list) else [alpha], default=0.0) > 1:
+        raise ValueError(f"alpha={alpha}, but here it is a share of the label and at most 1.")
+    return alpha

@@ -1,0 +1,48 @@
+"""What the weighted losses of the pixels are divided by.
+
+L = sum_i v_i s_i omega[y_i] w_i l_i / Z        v = 1 at labels, s = sample weight, N = B * H * W
+
+normalizer     Z                                    effect
+valid          sum v                                void and mask leave the gradients of other pixels alone
+all            N                                    as Keras does; the share of void scales everything
+kept           sum v [w > 0]                        what is let off makes the rest count more
+weight         sum v omega w s                      the same, continuously; the scale of omega does not matter
+class_weight   sum v omega                          as torch does; the mask leaves other gradients alone
+per_class      n Z_c, Z_c = sum_{y_i = c} v w       mean over the n classes with Z_c > 0 of their means
+none           1                                    one loss per pixel, for the caller to reduce
+"""
+
+from keras import ops
+
+from fnmask.losses.kinds import Normalizer
+from fnmask.losses.predictions import Predictions
+from fnmask.losses.tables import read_vector
+from fnmask.shapes import Tensor
+
+
+def divisor(
+    normalizer: Normalizer, predictions: Predictions, *, weights: Tensor, class_weights: Tensor, sample_weight: Tensor
+) -> Tensor:
+    """Z / N, a number or `(B, H, W)`; NaN where a label is undeclared.
+
+    Args:
+        normalizer: which Z.
+        predictions: labels and logits.
+        weights: w `(B, H, W)`, 0 at void.
+        class_weights: omega[y] `(B, H, W)`, 0 at void.
+        sample_weight: s, broadcasts to `(B, H, W)`.
+    """
+    if normalizer in ("all", "none"):
+        return ops.ones((), dtype=weights.dtype)
+    if normalizer == "valid":
+        return ops.mean(predictions.labeled)
+    if normalizer == "kept":
+        return ops.mean(predictions.labeled * ops.cast(weights > 0, weights.dtype))
+    if normalizer == "weight":
+        return ops.mean(class_weights * weights * sample_weight)
+    if normalizer == "class_weight":
+        return ops.mean(class_weights)
+    per_class = predictions.sum_per_class(weights) / ops.cast(ops.size(weights), weights.dtype)
+    present = ops.sum(ops.cast(per_class > 0, weights.dtype))
+    # Undeclared labels are in no class, so the mean over labels is what tells of them.
+    return read_vector(per_class * present, predictions.rows) + 0.0 * ops.mean(predictions.labeled)

@@ -1,0 +1,148 @@
+"""The losses of single pixels, each with its gradient with respect to the logits in closed form.
+
+Source of the closed forms: with p = softmax(z), d log p_y / d z_k = [k = y] - p_k. A loss that depends on log p_y
+alone, with slope h = -d l / d log p_y, has the gradient h (p - onehot(y)). The weight of a pixel is a constant, so the
+gradient of the weighted loss is the weight times this, and one pass over the logits gives it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+from keras import ops
+
+from fnmask.losses.predictions import Predictions
+from fnmask.losses.tables import class_sum, ramped, read_matrix, read_rows, read_vector
+from fnmask.shapes import Tensor
+
+Numbers = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class PixelTerm:
+    """A loss of single pixels.
+
+    Attributes:
+        losses: (predictions, numbers) -> l `(B, H, W)`, >= 0, finite where the logits are; and what `gradients` needs
+            of the same pass, `(B, H, W)` or a number.
+        gradients: (predictions, numbers, scale, residual) -> scale * dl/dz `(B, H, W, C)`, for scale `(B, H, W)`.
+    """
+
+    losses: Callable[[Predictions, Numbers], tuple[Tensor, Tensor | float]]
+    gradients: Callable[[Predictions, Numbers, Tensor, Tensor], Tensor]
+
+
+def _crossentropy(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, float]:
+    """-log p_y; smoothed, -sum_k t_k log p_k with t = (1 - epsilon) onehot(y) + epsilon / C."""
+    losses = -predictions.log_probability
+    if "label_smoothing" not in numbers:
+        return losses, 1.0
+    epsilon = numbers["label_smoothing"]
+    mean_logit = class_sum(predictions.logits) / predictions.num_classes
+    return (1.0 - epsilon) * losses + epsilon * (predictions.log_normalizer - mean_logit), 1.0
+
+
+def _crossentropy_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
+    target = ops.cast(predictions.is_label, scale.dtype)
+    if "label_smoothing" in numbers:
+        epsilon = numbers["label_smoothing"]
+        target = (1.0 - epsilon) * target + epsilon / predictions.num_classes
+    return scale[..., None] * (predictions.probabilities - target)
+
+
+def _focal(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
+    """(1 - p_y) ** gamma * -log p_y, both factors from the log-odds: neither rounds to 0 before it has to.
+
+    h = q**gamma + gamma p q**(gamma - 1) (-log p) with q = 1 - p, where (-log p) / q -> 1 as q -> 0: the power
+    gamma - 1 alone would overflow there for gamma < 1.
+    """
+    odds, gamma = predictions.log_odds_against, numbers["gamma"]
+    is_sure = odds < -15.0
+    safe = ops.where(is_sure, ops.zeros_like(odds), odds)
+    ratio = ops.where(is_sure, ops.ones_like(odds), ops.softplus(safe) / ops.sigmoid(safe))
+    focus = ops.exp(-gamma * ops.softplus(-odds))
+    return focus * ops.softplus(odds), focus * (1.0 + gamma * ops.sigmoid(-odds) * ratio)
+
+
+def _generalized(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
+    """(1 - p_y ** q) / q, with h = p_y ** q."""
+    power = numbers["q"] * predictions.log_probability
+    return -ops.expm1(power) / numbers["q"], ops.exp(power)
+
+
+def _toward_label(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
+    """h (p - onehot(y)), with h as the residual."""
+    slope = (scale * residual)[..., None]
+    return slope * (predictions.probabilities - ops.cast(predictions.is_label, slope.dtype))
+
+
+def _expected_cost(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
+    """mu * -log p_y + lambda * sum_k E[y, k] p_k, with E = A off the diagonal and 0 on it."""
+    share, cost = _cost_shares(numbers)
+    expected = class_sum(_costs(predictions, numbers) * predictions.probabilities)
+    return share * -predictions.log_probability + cost * expected, expected
+
+
+def _expected_cost_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
+    share, cost = _cost_shares(numbers)
+    p = predictions.probabilities
+    toward_cheap = p * (_costs(predictions, numbers) - residual[..., None])
+    return scale[..., None] * (share * (p - ops.cast(predictions.is_label, p.dtype)) + cost * toward_cheap)
+
+
+def _cost_shares(numbers: Numbers) -> tuple[Tensor, Tensor]:
+    """How much of the loss is cross-entropy and how much expected cost: before the ramp, cross-entropy alone."""
+    ramp = numbers["ramp"]
+    return (1.0 - ramp) + ramp * numbers["crossentropy_weight"], ramp * numbers["cost_weight"]
+
+
+def _costs(predictions: Predictions, numbers: Numbers) -> Tensor:
+    """E[y, k] `(B, H, W, C)`."""
+    matrix = numbers["error_weights"]
+    return read_rows(matrix - ops.eye(matrix.shape[0], dtype=matrix.dtype), predictions.rows)
+
+
+def _label_set(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
+    """-log sum_k R[y, k] p_k with R = 1 - A off the diagonal and 1 on it: the label may stand for other classes."""
+    log_shares = _log_shares(numbers)
+    accepted = [
+        predictions.logits[..., k] + read_vector(log_shares[:, k], predictions.rows)
+        for k in range(predictions.num_classes)
+    ]
+    # Class by class, as in `Predictions`; not from p, which is 0 where logits are far apart.
+    top = reduce(ops.maximum, accepted)
+    log_normalizer = top + ops.log(sum(ops.exp(logit - top) for logit in accepted))
+    return predictions.log_normalizer - log_normalizer, log_normalizer
+
+
+def _label_set_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
+    accepted = predictions.logits + read_rows(_log_shares(numbers), predictions.rows)
+    return scale[..., None] * (predictions.probabilities - ops.exp(accepted - residual[..., None]))
+
+
+def _log_shares(numbers: Numbers) -> Tensor:
+    """log R `(C, K)`."""
+    matrix = ramped(numbers["error_weights"], numbers["ramp"])
+    return ops.log(1.0 - matrix + ops.eye(matrix.shape[0], dtype=matrix.dtype))
+
+
+def _relabel(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
+    """Cross-entropy against a onehot(y) + (1 - a) onehot(y_hat), with a = A[y, y_hat]."""
+    matrix = ramped(numbers["error_weights"], numbers["ramp"])
+    kept = read_matrix(matrix, predictions.rows, predictions.predicted)
+    return -kept * predictions.log_probability - (1.0 - kept) * predictions.predicted_log_probability, kept
+
+
+def _relabel_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
+    kept = residual[..., None]
+    called = predictions.predicted[..., None] == ops.arange(predictions.num_classes, dtype="int32")
+    target = kept * ops.cast(predictions.is_label, scale.dtype) + (1.0 - kept) * ops.cast(called, scale.dtype)
+    return scale[..., None] * (predictions.probabilities - target)
+
+
+CROSSENTROPY = PixelTerm(_crossentropy, _crossentropy_gradients)
+FOCAL = PixelTerm(_focal, _toward_label)
+GENERALIZED = PixelTerm(_generalized, _toward_label)
+EXPECTED_COST = PixelTerm(_expected_cost, _expected_cost_gradients)
+LABEL_SET = PixelTerm(_label_set, _label_set_gradients)
+RELABEL = PixelTerm(_relabel, _relabel_gradients)
