@@ -7,6 +7,7 @@ from fnmask.binding import Bound, ConfigError, bind, with_faults
 from fnmask.class_names import class_indices
 from fnmask.losses.bases import BASES, term_arguments
 from fnmask.losses.spec import BaseSpec, LossSpec, check_together
+from fnmask.losses.weighting import segnet
 from fnmask.shapes import check_option
 
 Spec = TypeVar("Spec")
@@ -71,7 +72,13 @@ def bind_weighting(node: Mapping[str, Any], class_names: Sequence[str]) -> Bound
             node["weights"] = {names[index]: weight for index, weight in zip(indices, given.values(), strict=True)}
     elif isinstance(given, list) and len(given) != len(names):
         faults.append(f"weighting.weights: got {len(given)} numbers. Give one for each of {', '.join(names)}.")
-    return with_faults(faults, lambda: bind(node, prefix="weighting", known=("counts", "class_names")))
+    bound = with_faults(faults, lambda: bind(node, prefix="weighting", known=("counts", "class_names")))
+    if bound.function is segnet:  # made for certain classes, and of no counts: refused now, not in the trial
+        try:
+            bound(counts=None, class_names=names)
+        except ValueError as error:
+            raise ConfigError([f"weighting: {error}"]) from None
+    return bound
 
 
 def _confusions(given: Mapping[Any, Any], class_names: Sequence[str], faults: list[str]) -> dict[int, Any]:

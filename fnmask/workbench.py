@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
+from fnmask.binding import ConfigError
 from fnmask.config import TrialConfig
 from fnmask.data.arrays import ClassCounts, SplitArrays, count_classes, load_split
 from fnmask.data.label_noise import widen_class
@@ -41,7 +42,10 @@ class Workbench:
     def prepare(self, config: TrialConfig, data: TrialData) -> CompiledStep:
         """A compiled step with the trial's initial weights and the trial's numbers."""
         num_classes = len(config.source.class_names)
-        weights = config.weighting(counts=data.counts, class_names=config.source.class_names)
+        try:
+            weights = config.weighting(counts=data.counts, class_names=config.source.class_names)
+        except ValueError as error:  # such as a class without a training pixel
+            raise ConfigError([f"weighting: {error}"]) from None
         loss = build_loss(config.loss, config.base, class_weights=weights, ignore_class=config.source.ignore_class)
         optimizer, resolved = config.optimizer, config.resolved
         # The learning rate is assigned at every step; what stays here is baked into the trace.

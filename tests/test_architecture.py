@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "class_names": ("binding",),
     "hydra_errors": ("binding",),
     "schema": (),
-    "loss_nodes": ("binding", "class_names", "shapes", "losses.bases", "losses.spec"),
+    "loss_nodes": ("binding", "class_names", "shapes", "losses.bases", "losses.spec", "losses.weighting"),
     "config": ("binding", "class_names", "schema", "loss_nodes", "losses.spec", "metrics.readings", "data.source"),
     "sweep.grammar": ("binding", "hydra_errors"),
     "sweep.space": ("binding", "hydra_errors", "sweep.grammar"),
@@ -44,7 +44,7 @@ MAY_IMPORT = {
     # Level 3: one trial; and the comparison, which reads.
     "outcomes": ("binding", "tracking.tracker"),
     "engine": (*SIBLINGS, "config"),
-    "workbench": (*SIBLINGS, "config", "schema", "engine"),
+    "workbench": (*SIBLINGS, "binding", "config", "schema", "engine"),
     "trial": (*SIBLINGS, "config", "engine", "workbench"),
     "recording": ("config", "losses.spec", "outcomes", "trial", "workbench", "tracking"),
     "open_store": ("binding", "config", "tracking"),

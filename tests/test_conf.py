@@ -25,8 +25,11 @@ NEEDS = {
 @pytest.mark.parametrize("option", OPTIONS)
 def test_option_composes_and_binds(option, tmp_path):
     needs = NEEDS.get(option, [])
-    if option in ("dataset=camvid", "dataset=dubai"):
-        (make_camvid if option.endswith("camvid") else make_dubai)(tmp_path)
+    if option in ("dataset=camvid", "weighting=segnet"):
+        make_camvid(tmp_path)
+        needs = [f"dataset.root={tmp_path}", *(["dataset=camvid"] if "segnet" in option else [])]
+    if option == "dataset=dubai":
+        make_dubai(tmp_path)
         needs = [f"dataset.root={tmp_path}"]
     config = check_job(compose_config(option, *needs))
     group, _, name = option.partition("=")

@@ -26,10 +26,10 @@ class SplitArrays:
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Pixel and image counts of C classes.
+    """Pixel and image counts of C classes: all that class weights need to know of a training set.
 
     Attributes:
-        pixels: Labelled pixels of the class, (C,).
+        pixels: Labeled pixels of the class, (C,).
         pixels_in_images_with: All pixels, void included, of the images that contain the class, (C,).
         images: Images that contain the class, (C,).
     """
@@ -96,10 +96,12 @@ def _resize(array: NDArray[np.uint8], size: tuple[int, int], method: Image.Resam
 
 
 def count_classes(labels: NDArray[np.uint8], num_classes: int, ignore_class: int | None) -> ClassCounts:
-    """Count pixels and images of every class.
+    """Count pixels and images of every class, of the labels that are trained on: resized, and with label noise if any.
+
+    Every pixel is read (0.1 s for the 367 CamVid images), so count once per data set and keep the result beside it.
 
     Args:
-        labels: Class ids or void, (N, H, W).
+        labels: Class ids or void, (N, H, W), at least one image.
         num_classes: C; ids are 0..C-1.
         ignore_class: The void id, or None.
 
@@ -107,10 +109,10 @@ def count_classes(labels: NDArray[np.uint8], num_classes: int, ignore_class: int
         Counts of shape (C,), int64.
 
     Raises:
-        ValueError: A label is neither a class id nor void.
+        ValueError: No images, another dtype, or a label that is neither a class id nor void.
     """
-    if labels.ndim != 3:
-        raise ValueError(f"labels have shape {labels.shape}; want (N, H, W).")
+    if labels.ndim != 3 or not len(labels) or labels.dtype != np.uint8:
+        raise ValueError(f"labels have shape {labels.shape} and dtype {labels.dtype}; want (N, H, W), N >= 1, uint8.")
     per_image = np.stack([np.bincount(label.ravel(), minlength=256) for label in labels])
     outside = per_image.sum(axis=0)
     outside[:num_classes] = 0

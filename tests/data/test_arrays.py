@@ -2,8 +2,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from composing import SMALL, compose_config
 
 from fnmask.data.arrays import count_classes, load_split
+from fnmask.sweep.composer import check_job
+from fnmask.workbench import TrialData, Workbench
 
 
 @dataclass
@@ -100,5 +103,22 @@ def test_counts_with_void_inside_the_range_and_unknown_labels() -> None:
         count_classes(labels, 2, 255)
     with pytest.raises(ValueError, match="hold 255"):
         count_classes(np.full((1, 2, 2), 255, np.uint8), 3, -1)
-    with pytest.raises(ValueError, match=r"want \(N, H, W\)"):
-        count_classes(labels[0], 3, None)
+    for wrong in (labels[0], labels[:0], labels.astype(np.int64)):
+        with pytest.raises(ValueError, match=r"want \(N, H, W\), N >= 1, uint8"):
+            count_classes(wrong, 3, None)
+
+
+def test_trials_on_the_same_data_count_it_once() -> None:
+    workbench = Workbench()
+
+    def load(*overrides: str) -> TrialData:
+        return workbench.load(check_job(compose_config(*SMALL, *overrides)))
+
+    first = load("loss=plain", "weighting=none", "dataset.widen_px=3")
+    again = load("loss=ignore_fn", "weighting=inverse", "seed=7", "dataset.widen_px=3")
+    assert again.counts is first.counts
+    other = load("weighting=inverse", "dataset.widen_px=0")
+    assert other.counts is not first.counts
+    # What is counted is what is trained on: roads with their label noise.
+    road = 2
+    assert first.counts.pixels[road] == (first.train.labels == road).sum() > other.counts.pixels[road]
