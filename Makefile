@@ -1,17 +1,20 @@
 # make demo: set up and run the quickstart sweep.  make test: the fast suite.  make check: lint, format, types.
+# EXTRAS=dev,parallel,rivals also sets up JAX, torch and the losses of others, which some tests compare with.
 PYTHON ?= python3
-EXTRAS := dev,parallel
+EXTRAS ?= dev,parallel
 BIN := .venv/bin
+comma := ,
+INSTALLED := .venv/.installed-$(subst $(comma),-,$(EXTRAS))
 
 .PHONY: demo install test test-slow check lock clean
 
 demo: install
 	$(BIN)/python train.py --multirun +sweeps=quickstart
 
-install: .venv/.installed
+install: $(INSTALLED)
 
 # Exact versions come from the lock file, used as constraints: extras that are not asked for are not installed.
-.venv/.installed: pyproject.toml requirements.lock
+$(INSTALLED): pyproject.toml requirements.lock
 	@if command -v uv >/dev/null 2>&1; then \
 	  { test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) .venv; } && \
 	  uv pip install --quiet --compile-bytecode --python $(BIN)/python -c requirements.lock -e '.[$(EXTRAS)]'; \
