@@ -95,8 +95,7 @@ class _Step:
 
 @lru_cache(maxsize=64)
 def _compile(step: _Step) -> tuple[Any, Any]:
-    forward, backward = partial(_forward, step), compile_alone(partial(_backward, step))
-    return (compile_alone(forward) if step.term.compiles else forward), backward
+    return compile_alone(partial(_forward, step)), compile_alone(partial(_backward, step))
 
 
 def _forward(
