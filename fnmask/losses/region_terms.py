@@ -84,11 +84,9 @@ def _lovasz(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Tens
     which moves l_k by less than that. Within a bin labeled pixels come first, and the steps of the others are their
     mean.
     """
-    classes = predictions.num_classes
+    classes, is_label = predictions.num_classes, ops.cast(predictions.is_label, m.dtype)
     weight = ops.broadcast_to(m[..., None], ops.shape(predictions.logits))
-    errors = weight * ops.abs(
-        ops.cast(predictions.is_label, m.dtype) - predictions.only_valid(predictions.probabilities)
-    )
+    errors = weight * ops.abs(is_label - predictions.only_valid(predictions.probabilities))
     cells = _falling_bins(errors) + _BINS * ops.arange(classes, dtype="int32")
     cells_of_labels = ops.sum(ops.where(predictions.is_label, cells, 0), axis=-1)
     labeled, counted = _by_bin(m, cells_of_labels, classes), _by_bin(weight, cells, classes)
