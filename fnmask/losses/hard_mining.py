@@ -23,9 +23,10 @@ def hardest(losses: Tensor, is_kept: Tensor, fraction: Tensor) -> Tensor:
     Returns:
         Booleans `(B, H, W)`.
     """
-    losses = ops.cast(losses, "float32")
-    # The bits of non-negative floats, read as integers, are in the order of the floats.
-    order = ops.where(is_kept, ops.view(losses, "int32"), -1)
+    losses = ops.abs(ops.cast(losses, "float32"))  # -log 1 is -0, whose bits are those of a negative integer
+    # The bits of non-negative floats, read as integers, are in the order of the floats. The new axis is there because
+    # Keras' view wants to know the size of the last one.
+    order = ops.where(is_kept, ops.view(losses[..., None], "int32")[..., 0], -1)
     kept = ops.sum(ops.cast(is_kept, "float32"))
     wanted = ops.cast(ops.ceil(ops.cast(fraction, "float32") * kept), "int32")
     return ops.logical_and(is_kept, order >= _rank(order, wanted))

@@ -45,6 +45,11 @@ class Numbers:
 
     def assign(self, values: Mapping[str, Any]) -> None:
         """Sets the numbers that are given, all or (on ValueError) none."""
+        for name, value in self.checked(values).items():
+            self.variables[name].assign(value)
+
+    def checked(self, values: Mapping[str, Any]) -> dict[str, FloatArray]:
+        """The numbers that are given, as float32; raises ValueError if they cannot be assigned."""
         unknown = sorted(set(values) - set(self._checks))
         if unknown:
             raise ValueError(
@@ -54,8 +59,7 @@ class Numbers:
         checked = {name: self._checks[name](value) for name, value in values.items()}
         if set(checked) != {"ramp"}:  # the ramp moves at every step, and goes with everything
             self._check_together(self.read() | checked)
-        for name, value in checked.items():
-            self.variables[name].assign(value)
+        return checked
 
     def read(self) -> dict[str, FloatArray]:
         """The numbers as they are now, float32."""

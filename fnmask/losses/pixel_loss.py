@@ -116,7 +116,7 @@ def _forward(
     omega = read_vector(numbers["class_weights"], predictions.rows)
     if "hardest_fraction" in numbers:
         contribution = omega * weights * sample_weight * losses
-        chosen = hardest(contribution, contribution > 0, numbers["hardest_fraction"])
+        chosen = hardest(contribution, weights > 0, numbers["hardest_fraction"])
         weights = ops.where(chosen, weights, 0.0)
     share = divisor(step.normalizer, predictions, weights=weights, class_weights=omega, sample_weight=sample_weight)
     scale = ops.divide_no_nan(omega * weights * sample_weight, share) * _reduced_to(step, weights, sample_weight)

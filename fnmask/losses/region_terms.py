@@ -39,18 +39,23 @@ class RegionTerm:
 
 
 def _tversky(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """l_k = (1 - T_k) ** (1 / gamma), T_k = (TP_k + s) / (TP_k + a_k FP_k + b_k FN_k + s)."""
+    """l_k = (1 - T_k) ** (1 / gamma), 1 - T_k = (a_k FP_k + b_k FN_k) / (TP_k + a_k FP_k + b_k FN_k + s).
+
+    The errors are added up on their own, not taken from sums of hits: where few are left, as the difference of two
+    large float32 sums they would be off by percents.
+    """
     a, b, s = (numbers[name] for name in ("false_positive_weight", "false_negative_weight", "smoothing"))
     hits = predictions.sum_per_class(m * ops.exp(predictions.log_probability))
-    called = ops.sum(m[..., None] * predictions.only_valid(predictions.probabilities), axis=(0, 1, 2))
-    labeled = predictions.sum_per_class(m)
-    denominator = hits + a * (called - hits) + b * (labeled - hits) + s
-    score = ops.divide_no_nan(hits + s, denominator)
-    losses, steepness = _rooted(ops.maximum(1.0 - score, 0.0), numbers)
-    share = _class_shares(labeled, numbers)
+    missed = predictions.sum_per_class(m * -ops.expm1(predictions.log_probability))
+    elsewhere = ops.where(predictions.is_label, 0.0, predictions.only_valid(predictions.probabilities))
+    errors = a * ops.sum(m[..., None] * elsewhere, axis=(0, 1, 2)) + b * missed
+    denominator = hits + errors + s
+    miss = ops.divide_no_nan(errors, denominator)
+    losses, steepness = _rooted(miss, numbers)
+    share = _class_shares(hits + missed, numbers)
     # dT/dp is m (1 - (1 - b) T) / D at a pixel of k and -m a T / D at another one, with D the denominator of T.
     slope = ops.divide_no_nan(share * steepness, denominator)
-    return ops.sum(share * losses), (-slope * (1.0 - (1.0 - b) * score), slope * a * score)
+    return ops.sum(share * losses), (-slope * (b + (1.0 - b) * miss), slope * a * (1.0 - miss))
 
 
 def _rooted(miss: Tensor, numbers: Numbers) -> tuple[Tensor, Tensor]:

@@ -74,16 +74,19 @@ class WeightedSum(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
         """Sets numbers by name, in every loss that has them; `losses[j].assign` reaches one alone.
 
         Raises:
-            ValueError: a number that no loss has, or one out of its range.
+            ValueError: a number that no loss has, or one out of its range; nothing is changed then.
         """
         own = {name: value for name, value in numbers.items() if name in self._weights.variables}
         shared = {name: value for name, value in numbers.items() if name not in own}
         unknown = [name for name in shared if not any(name in loss.numbers for loss in self.losses)]
         if unknown:
             raise ValueError(f"No loss of this sum has {', '.join(unknown)}; there are {', '.join(self.numbers)}.")
+        of_losses = [{name: value for name, value in shared.items() if name in loss.numbers} for loss in self.losses]
+        for loss, values in zip(self.losses, of_losses, strict=True):
+            loss._numbers.checked(values)
         self._weights.assign(own)
-        for loss in self.losses:
-            loss.assign(**{name: value for name, value in shared.items() if name in loss.numbers})
+        for loss, values in zip(self.losses, of_losses, strict=True):
+            loss.assign(**values)
 
     def assign_from(self, other: Any) -> None:
         """Sets every number to that of another loss; raises ValueError unless its structure is the same."""
