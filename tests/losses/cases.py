@@ -39,9 +39,9 @@ class Case:
     def plain(self, **changes: Any) -> "Case":
         """The same pixels under the plain loss: no matrix, no class weights, no sample weights."""
         ones = np.ones(self.num_classes, np.float32)
-        return replace(
-            self, **{"error_weights": np.outer(ones, ones), "class_weights": ones, "ramp": 1.0, "sample_weight": None}
-        ).but(**changes)
+        return replace(self, error_weights=np.outer(ones, ones), class_weights=ones, ramp=1.0, sample_weight=None).but(
+            **changes
+        )
 
     def but(self, **changes: Any) -> "Case":
         """The same case with some of its parts replaced."""

@@ -148,3 +148,15 @@ def evaluate(loss: Any, case: Case, **changes: Any) -> tuple[np.ndarray, np.ndar
         tape.watch(logits)
         value = loss(case.labels, logits, case.sample_weight)
     return value.numpy(), tape.gradient(value, logits).numpy()
+
+
+def assert_same(one: Any, other: Any, *, atol: float = 1e-6) -> None:
+    """Whether value and gradient agree."""
+    np.testing.assert_allclose(one[0], other[0], rtol=atol, atol=atol)
+    np.testing.assert_allclose(one[1], other[1], rtol=0, atol=atol)
+
+
+def assert_identical(one: Any, other: Any) -> None:
+    """Whether value and gradient agree bit for bit."""
+    np.testing.assert_array_equal(one[0], other[0])
+    np.testing.assert_array_equal(one[1], other[1])

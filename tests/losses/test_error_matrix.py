@@ -26,7 +26,7 @@ def test_two_rows():
         ({"false_negatives": {3: 0.0}}, r"false_negatives=\[3\]"),
         ({"false_positives": {-1: 0.0}}, r"false_positives=\[-1\]"),
         ({"confusions": {(0, 5): 0.0}}, r"holds \[5\]"),
-        ({"confusions": {(1, 1): 0.5}}, "twice"),
+        ({"confusions": {(1, 1): 0.5}}, "class 1 called 1, but that is no error"),
         ({"false_negatives": {1: -0.1}}, "not negative"),
         ({"false_negatives": {1: float("inf")}}, "finite"),
     ],

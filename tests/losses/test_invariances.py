@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 from cases import cases, examples
-from family import BASES, LABEL_BASES, MASKS, NORMALIZERS, PIXEL_BASES, REGION_BASES, TVERSKY_NUMBERS, evaluate, variants
+from family import (
+    BASES,
+    LABEL_BASES,
+    MASKS,
+    NORMALIZERS,
+    PIXEL_BASES,
+    REGION_BASES,
+    TVERSKY_NUMBERS,
+    evaluate,
+    variants,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +24,7 @@ def close(found, expected, *, tolerance=1e-6):
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
-@examples(80)
+@examples(50)
 @given(case=cases(), variant=variants(), data=st.data())
 def test_renaming_classes(case, variant, data):  # P14
     case = variant.fitted(case)

@@ -15,7 +15,8 @@ def variant_of(base, mask="argmax"):
     return Variant(base, None if base in LABEL_BASES else mask, numbers=numbers)
 
 
-READINGS = [variant_of(base) for base in BASES] + [variant_of(base, mask) for base in ("focal", "dice") for mask in MASKS]
+READINGS = [variant_of(base) for base in BASES]
+READINGS += [variant_of(base, mask) for base in ("focal", "dice") for mask in MASKS if mask != "argmax"]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_low_precision_is_computed_in_float32(image, variant, dtype):  # P28
 
 @pytest.mark.parametrize("base", BASES)
 def test_a_large_image_of_equal_pixels(base):  # P28: where every rounding of a sum goes the same way
-    labels = np.arange(3 * SIZE * SIZE // 3).reshape(1, SIZE, -1) % 3
+    labels = np.arange(SIZE * SIZE).reshape(1, SIZE, SIZE) % 3
     logits = 4.6 * np.eye(3)[labels]
     case = Case(labels, logits, np.ones((3, 3), np.float32), np.ones(3, np.float32), target=1)
     variant = variant_of(base)
@@ -70,17 +71,15 @@ def test_saturated_logits_are_finite(base, dtype):  # P28
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
-@pytest.mark.parametrize("top", [0.0, 20.0, 90.0, 200.0])
-def test_the_focal_gradient_is_finite_at_both_ends(gamma, top):
-    for label in (0, 1):
-        case = Case(np.array([[[label]]]), np.array([[[[top, 0.0]]]], np.float32), np.ones((2, 2)), np.ones(2), 0)
-        value, gradient = evaluate(Variant("focal", numbers={"gamma": gamma}).build(case), case)
-        exact, exact_gradient = evaluate(
-            Variant("focal", numbers={"gamma": gamma}).build(case), case, logits=case.logits.astype(float)
-        )
-        np.testing.assert_allclose(value, exact, rtol=1e-5, atol=1e-30)
-        np.testing.assert_allclose(gradient, exact_gradient, rtol=1e-5, atol=1e-30)
-        assert np.isfinite(gradient).all()
+@pytest.mark.parametrize("margin", [-200.0, -20.0, 0.0, 20.0, 90.0, 200.0])
+def test_the_focal_loss_keeps_its_digits_at_both_ends(gamma, margin):
+    logits = np.array([[[[margin, 0.0]]]])
+    case = Case(np.array([[[0]]]), logits, np.ones((2, 2)), np.ones(2), target=0)
+    loss = Variant("focal", numbers={"gamma": gamma}).build(case)
+    exact, exact_gradient = evaluate(loss, case)
+    value, gradient = evaluate(loss, case, logits=logits.astype(np.float32))
+    np.testing.assert_allclose(value, exact, rtol=1e-5, atol=1e-30)
+    np.testing.assert_allclose(gradient, exact_gradient, rtol=1e-5, atol=1e-7)  # p - 1 has the digits of p
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])

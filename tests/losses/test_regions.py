@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from cases import cases, examples
-from family import TVERSKY_NUMBERS, Variant, evaluate
+from family import TVERSKY_NUMBERS, Variant, assert_same, evaluate
 from hypothesis import given
 from hypothesis import strategies as st
+from oracle import softmax
+from region_oracle import total_loss
 
 from fnmask.losses import MaskedDice, MaskedFocalTversky, MaskedJaccard, MaskedLovaszSoftmax, MaskedTversky
 
@@ -40,6 +42,7 @@ def test_a_weight_of_0_forgives_its_error():  # P24
     misses, alarms = certain([1, 1], [1, 0]), certain([1, 0], [1, 1])
     forgiving = MaskedTversky(2, false_positive_weight=1.0, false_negative_weight=0.0, class_weights=only(1))
     assert float(forgiving(*misses)) == 0
+    assert float(forgiving(*certain([1, 1], [0, 0]))) == 0
     assert float(forgiving(*alarms)) == 0.5
     strict = MaskedTversky(2, false_positive_weight=0.0, false_negative_weight=1.0, class_weights=only(1))
     assert float(strict(*misses)) == 0.5
@@ -95,10 +98,7 @@ def test_a_let_off_pixel_is_as_if_it_were_void(base, case, data):  # P24, V11
     variant = Variant(base, numbers=own if base in ("tversky", "focal_tversky") else {})
     row, plain = case.with_target_row(0.0), case.plain()
     void = plain.but(labels=np.where(case.false_negatives, 255, case.labels))
-    value, gradient = evaluate(variant.build(row), row)
-    expected, expected_gradient = evaluate(variant.build(void), void)
-    np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-6, atol=1e-6)
+    assert_same(evaluate(variant.build(row), row), evaluate(variant.build(void), void))
 
 
 def test_by_class_a_miss_still_counts_against_the_class_it_is_taken_for():
@@ -125,3 +125,15 @@ def test_lovasz_by_hand():
     logits = np.log(np.stack([1 - p, p], -1))[None, None].astype(np.float32)
     loss = MaskedLovaszSoftmax(2, class_weights=only(1))
     assert float(loss(np.array([[[1, 1, 0]]]), logits)) == pytest.approx(0.6 * 0.5 + 0.2 * 0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 8.0, 16.0])
+def test_lovasz_of_many_pixels(confidence):  # P1, where pixels share the bins that stand for their order
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 3, (1, 96, 96))
+    logits = (rng.normal(0, 2, (1, 96, 96, 3)) + confidence * np.eye(3)[labels]).astype(np.float32)
+    weights = rng.choice([0.0, 0.5, 1.0, 3.0], labels.shape).astype(np.float32)
+    p = [softmax(row) for row in logits.reshape(-1, 3).astype(float).tolist()]
+    expected = total_loss(p, labels.ravel().tolist(), weights.ravel().tolist(), [1, 1, 1], base="lovasz", numbers={})
+    loss = MaskedLovaszSoftmax(3)
+    assert float(loss(labels, logits, weights)) == pytest.approx(expected, rel=1e-5, abs=1e-5)

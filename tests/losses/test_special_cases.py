@@ -5,19 +5,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from cases import Case, cases, examples
-from family import BASES, LABEL_BASES, MASKS, PIXEL_BASES, REGION_BASES, Variant, evaluate, variants
+from family import (
+    BASES,
+    LABEL_BASES,
+    MASKS,
+    PIXEL_BASES,
+    REGION_BASES,
+    Variant,
+    assert_identical,
+    assert_same,
+    evaluate,
+    variants,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-
-
-def assert_same(one, other, *, atol=1e-6):
-    np.testing.assert_allclose(one[0], other[0], rtol=atol, atol=atol)
-    np.testing.assert_allclose(one[1], other[1], rtol=0, atol=atol)
-
-
-def assert_identical(one, other):
-    np.testing.assert_array_equal(one[0], other[0])
-    np.testing.assert_array_equal(one[1], other[1])
 
 
 def bare(variant: Variant, case: Case):
@@ -122,7 +123,7 @@ def test_limits_of_the_masks(case, base):  # P9, P10
     assert_same(under("disagreement", threshold=1.5), plain)
 
 
-@examples(30)
+@examples(20)
 @given(case=cases(), base=st.sampled_from(tuple(PIXEL_BASES)), alpha=st.sampled_from([0.0, 0.25, 2.0]))
 def test_limits_of_the_masks_on_a_row(case, base, alpha):  # P9, P10
     row, sample_weight = case.with_target_row(alpha), case.sample_weight
