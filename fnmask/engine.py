@@ -54,7 +54,8 @@ class EpochTraining:
 
     Attributes:
         loss: mean of the steps' losses.
-        masked_fraction: share of the targets' loss weight that the mask removed, in [0, 1].
+        masked_fraction: share of the weight of the targets' pixels that the mask removed, at most 1; below 0 where it
+            adds weight, and 0 for a mask of false positives, whose pixels bear other labels.
         ramp: strength of the mask in the last step, in [0, 1].
     """
 

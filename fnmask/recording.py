@@ -139,7 +139,7 @@ def _base_label(config: TrialConfig) -> list[str]:
     numbers = [
         f"{term.kind + '.' if len(spec.terms) > 1 else ''}{key}={_short(value)}"
         for term in spec.terms
-        for key, value in ({} if term.weight == 1 else {"weight": term.weight}).items() | term.numbers.items()
+        for key, value in {**({} if term.weight == 1 else {"weight": term.weight}), **term.numbers}.items()
     ]
     normalizer = [] if spec.normalizer == "valid" else [f"normalizer={spec.normalizer}"]
     told = [*numbers, *normalizer]

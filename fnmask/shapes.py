@@ -20,9 +20,9 @@ Tensor = Any
 
 def check_num_classes(num_classes: int) -> None:
     """Raises ValueError unless there are at least two classes."""
-    if num_classes < 2:
+    if not isinstance(num_classes, int | np.integer) or num_classes < 2:
         raise ValueError(
-            f"num_classes={num_classes}, but at least 2 are needed: give a one-class problem a background class."
+            f"num_classes={num_classes!r}, but it is an integer, and at least 2: give a one-class problem a background class."
         )
 
 
@@ -113,6 +113,9 @@ def is_readable(values: Tensor) -> bool:
     return known or type(values).__module__.startswith("jaxlib")
 
 
+_NO_LABEL = -(2**31)
+
+
 def label_rows(y_true: Tensor, *, num_classes: int, ignore_class: int | None) -> Tensor:
     """The row of an extended table that each label reads.
 
@@ -133,7 +136,11 @@ def label_rows(y_true: Tensor, *, num_classes: int, ignore_class: int | None) ->
     if is_one_hot(y_true):
         labels = ops.cast(ops.argmax(y_true, axis=-1), "int32")
     else:
-        labels = ops.cast(ops.squeeze(y_true, axis=-1) if len(y_true.shape) == 4 else y_true, "int32")
+        given = ops.convert_to_tensor(y_true)
+        given = ops.squeeze(given, axis=-1) if len(given.shape) == 4 else given
+        labels = ops.cast(given, "int32")
+        # A fraction, or a number beyond int32, names no class; the cast alone would make one of it.
+        labels = ops.where(ops.equal(ops.cast(labels, given.dtype), given), labels, _NO_LABEL)
 
     is_class = ops.logical_and(labels >= 0, labels < num_classes)
     rows = ops.where(is_class, labels, num_classes + 1)
@@ -145,7 +152,10 @@ def label_rows(y_true: Tensor, *, num_classes: int, ignore_class: int | None) ->
 
 
 def check_sample_weight(sample_weight: Tensor, y_pred: Tensor) -> None:
-    """Raises ValueError unless there is one weight per image, `(B,)` or `(B, 1)`, or per pixel; unknown sizes pass."""
+    """Raises ValueError unless there is one weight per image, `(B,)` or `(B, 1)`, or per pixel; unknown sizes pass.
+
+    Where the weights can be read, it also raises for one that is negative or not finite.
+    """
     shape, pixels = tuple(sample_weight.shape), tuple(y_pred.shape)[:3]
     allowed = (pixels[:1], (pixels[0], 1), (pixels[0], 1, 1), pixels)
     if not any(_is_compatible(shape, other) for other in allowed):
@@ -153,6 +163,13 @@ def check_sample_weight(sample_weight: Tensor, y_pred: Tensor) -> None:
             f"sample_weight of shape {shape} does not go with logits of shape {tuple(y_pred.shape)}; "
             "give one weight per image (B,) or one per pixel (B, H, W)."
         )
+    if is_readable(sample_weight):
+        from keras import ops
+
+        values = ops.convert_to_numpy(sample_weight)
+        wrong = values[~(np.isfinite(values) & (values >= 0))]
+        if wrong.size:
+            raise ValueError(f"sample_weight holds {wrong.tolist()[:5]}, but weights are finite and not negative.")
 
 
 def check_not_probabilities(y_pred: Tensor) -> None:

@@ -121,7 +121,8 @@ def _fit(
         tracker.log_metrics(metrics, step=epoch)
         if on_epoch is not None:
             on_epoch(epoch, metrics)
-        if gate is not None:
+        # A class that is not learned yet says nothing until the mask is about to act.
+        if gate is not None and schedule.ramp_at((epoch + 1) * steps_per_epoch - 1) > 0:
             _watch_recall(gate, epoch, evaluation, config.loss.targets)
         # Epochs before the mask is at full strength judge another loss than the one the trial is named for.
         full_strength = training.ramp == 1 or epoch == trainer.epochs

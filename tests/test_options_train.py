@@ -56,5 +56,5 @@ def test_the_guard_takes_the_mask_off_and_says_so(workbench, caplog):
     assert tracker.metrics["train/ramp"] == {1: 1.0, 2: 0.0}
     (record,) = caplog.records
     assert record.getMessage().startswith("Epoch 1: the mask is off, since recall 0.")
-    assert record.getMessage().endswith("fell below 0.99; back on at 1.")
+    assert record.getMessage().endswith("is below 0.99; back on at 1.")
     assert tracker.metrics["train/masked_fraction"][2] == 0

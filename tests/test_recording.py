@@ -1,7 +1,11 @@
 """What a recorded run is called, and what it must not tell."""
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +44,22 @@ def test_label_names_the_base_unless_it_is_crossentropy_as_it_comes():
     assert label("loss=plain", "base=crossentropy_dice", "base.terms.dice.weight=0.5") == (
         "plain · crossentropy_dice dice.weight=0.5 dice.smoothing=0"
     )
+
+
+def test_label_is_the_same_in_every_process():
+    node = "['loss=plain', 'base=tversky', 'base.smoothing=1']"
+    code = f"from test_recording import label; print(label(*{node}))"
+    for hash_seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parent)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip().endswith(
+            "plain · tversky false_positive_weight=0.3 false_negative_weight=0.7 smoothing=1"
+        )
 
 
 def test_close_settings_are_different_variants():

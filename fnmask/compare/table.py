@@ -54,7 +54,7 @@ class Row:
         targets: of its loss; for plain those of the sweep when all trials share them, else empty.
         seeds: of its trials.
         values: by column key, in percent; the trade-off columns in points.
-        deltas: by column key, differences to the plain control of the same seed, backbone and data, in points.
+        deltas: by column key, differences to the plain control of the same seed, backbone, data and base, in points.
         on_front: no other variant costs the target less and wins the others more.
     """
 

@@ -63,7 +63,7 @@ def explanation(sweep: Sweep, table: ComparisonTable) -> str:
     missing = sorted({trial.seed or "unknown" for trial in sweep.trials if trial.reference not in sweep.baselines})
     text = (
         f"Split: {table.split}. IoU, precision and recall in percent. Differences in points against the plain control "
-        "of the same seed, backbone and data, averaged over seeds; the range is lowest to highest over seeds. "
+        "of the same seed, backbone, data and base, averaged over seeds; the range is lowest to highest over seeds. "
         "Target cost: IoU points that the target lost. Others' gain: mean IoU points that the other classes won."
     )
     if missing:

@@ -79,11 +79,13 @@ def weighted_sum(*, terms: dict[str, dict[str, float | None]], normalizer: MeanN
         The spec with one term for each name, in the order given.
 
     Raises:
-        ValueError: no term, or an unknown name.
+        ValueError: no term, an unknown name, or no weight above 0.
         TypeError: arguments that the function does not take.
     """
     if not terms:
         raise ValueError("terms is empty; name at least one loss, such as {crossentropy: {weight: 1}}.")
+    if not any(arguments.get("weight", 1) for arguments in terms.values()):
+        raise ValueError("every term has the weight 0, so nothing would be learned; give one of them more.")
     return BaseSpec(tuple(_term(kind, dict(arguments), normalizer) for kind, arguments in terms.items()), normalizer)
 
 

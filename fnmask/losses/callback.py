@@ -63,17 +63,19 @@ class MaskSchedule(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Sets the ramp that the coming batch is trained with."""
-        step = int(self.model.optimizer.iterations)
         is_open = self.gate is None or self.gate.is_open
-        full = ramp(step, warmup_steps=self.warmup_steps, ramp_steps=self.ramp_steps, shape=self.shape)
-        self.loss.assign(ramp=full if is_open else 0.0)
+        self.loss.assign(ramp=self._scheduled() if is_open else 0.0)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Lets the gate see the recall, and says so when it opens or closes."""
-        if self.gate is None or self.monitor is None:
-            return
+        if self.gate is None or self.monitor is None or self._scheduled() == 0:
+            return  # a class that is not learned yet says nothing before the mask acts
         if logs is None or self.monitor not in logs:
             raise KeyError(f"The logs hold {', '.join(logs or ())}, but monitor={self.monitor!r} is none of them.")
         was_open, recall = self.gate.is_open, float(logs[self.monitor])
         if self.gate.update(recall) != was_open:
             _LOG.warning("Epoch %d: %s", epoch + 1, describe_gate(self.gate, recall))
+
+    def _scheduled(self) -> float:
+        step = int(self.model.optimizer.iterations)
+        return ramp(step, warmup_steps=self.warmup_steps, ramp_steps=self.ramp_steps, shape=self.shape)

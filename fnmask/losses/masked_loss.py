@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, get_args
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,37 +14,18 @@ from fnmask.losses.error_matrix import FloatArray, check_constant_rows
 from fnmask.losses.error_matrix import error_weights as write_matrix
 from fnmask.losses.gradients import with_gradient
 from fnmask.losses.kinds import MaskKind
-from fnmask.losses.masks import MASK_NUMBERS, ROW_MASKS, weigh_pixels
-from fnmask.losses.numbers import Check, Numbers, check_same_structure, matrix_checks, scalar
-from fnmask.losses.predictions import Predictions
-from fnmask.losses.tables import as_logits
+from fnmask.losses.mask_arguments import MASK_CHECKS, false_negatives, mask_numbers
+from fnmask.losses.masks import ROW_MASKS, WEIGHERS, Weigher
+from fnmask.losses.numbers import Check, Numbers, check_same_structure, matrix_checks
 from fnmask.shapes import (
     Tensor,
     check_labels,
     check_logits,
     check_not_probabilities,
     check_num_classes,
-    check_option,
     check_sample_weight,
     label_rows,
 )
-
-_MASK_DEFAULTS = {"power": 1.0, "temperature": 1.0, "threshold": 0.5}
-
-
-class MaskArguments(TypedDict, total=False):
-    """The arguments that every masked loss takes, see `MaskedLoss`."""
-
-    ignore_false_negatives_of: int | Sequence[int] | None
-    alpha: float
-    error_weights: ArrayLike | None
-    class_weights: ArrayLike | None
-    ramp: float
-    mask: MaskKind
-    power: float | None
-    temperature: float | None
-    threshold: float | None
-    ignore_class: int | None
 
 
 class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
@@ -90,16 +71,19 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
     ) -> None:
         super().__init__(name=name, reduction=reduction)
         check_num_classes(num_classes)
+        if not isinstance(ignore_class, int | np.integer | None):
+            raise ValueError(f"ignore_class={ignore_class!r}, but it is an integer label, or None.")
         self.num_classes = num_classes
         self.mask = mask
         self.ignore_class = ignore_class
         if error_weights is None:
-            error_weights = write_matrix(num_classes, false_negatives=_rows(ignore_false_negatives_of, alpha))
+            rows = false_negatives(ignore_false_negatives_of, alpha, num_classes)
+            error_weights = write_matrix(num_classes, false_negatives=rows)
         elif ignore_false_negatives_of is not None or alpha != 0:
             raise ValueError("Give either error_weights, or ignore_false_negatives_of and alpha, not both.")
-        of_mask = _mask_numbers(mask, {"power": power, "temperature": temperature, "threshold": threshold})
+        of_mask = mask_numbers(mask, {"power": power, "temperature": temperature, "threshold": threshold})
         self._numbers = Numbers(
-            matrix_checks(num_classes) | {key: _MASK_CHECKS[key] for key in of_mask} | dict(checks),
+            matrix_checks(num_classes) | {key: MASK_CHECKS[key] for key in of_mask} | dict(checks),
             {
                 "error_weights": error_weights,
                 "class_weights": np.ones(num_classes) if class_weights is None else class_weights,
@@ -162,7 +146,7 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
         """What the matrix makes of each pixel now: w `(B, H, W)` without class weights, no gradient, 0 at void."""
         y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         self._check_batch(y_true, y_pred)
-        return self._weigh(Predictions(self._rows(y_true), as_logits(y_pred)), self._numbers.tensors())
+        return compile_alone(self._weigher())(self._rows(y_true), y_pred, self._numbers.tensors())
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that build this loss again, with the numbers as they are now, as plain JSON values."""
@@ -183,8 +167,8 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
         rows = compile_alone(label_rows)
         return rows(y_true, num_classes=self.num_classes, ignore_class=self.ignore_class)
 
-    def _weigh(self, predictions: Predictions, numbers: Mapping[str, Tensor]) -> Tensor:
-        return weigh_pixels(predictions, numbers, self.mask)
+    def _weigher(self) -> Weigher:
+        return WEIGHERS[self.mask]
 
     def _check_together(self, numbers: Mapping[str, FloatArray]) -> None:
         if self.mask in ROW_MASKS:
@@ -196,32 +180,6 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
             raise ValueError(f"The logits have {y_pred.shape[-1]} channels, but num_classes={self.num_classes}.")
         check_labels(y_true, num_classes=self.num_classes, ignore_class=self.ignore_class)
         check_not_probabilities(y_pred)
-
-
-_MASK_CHECKS = {
-    "power": scalar("power", low=0),
-    "temperature": scalar("temperature", low=0, open_low=True),
-    "threshold": scalar("threshold", low=0),
-}
-
-
-def _mask_numbers(mask: str, given: Mapping[str, float | None]) -> dict[str, float]:
-    """The numbers of this mask; refuses one that it would not read."""
-    check_option(mask, allowed=get_args(MaskKind), name="mask")
-    read = MASK_NUMBERS.get(mask, ())
-    for name, value in given.items():
-        if value is not None and name not in read:
-            readers = ", ".join(kind for kind, names in MASK_NUMBERS.items() if name in names)
-            raise ValueError(f"{name}={value} has no effect with mask={mask!r}; it belongs to {readers}.")
-    return {name: _MASK_DEFAULTS[name] if (value := given[name]) is None else value for name in read}
-
-
-def _rows(classes: int | Sequence[int] | None, alpha: float) -> dict[int, float]:
-    if classes is None:
-        if alpha != 0:
-            raise ValueError(f"alpha={alpha} has no effect without ignore_false_negatives_of; name the class.")
-        return {}
-    return dict.fromkeys([classes] if isinstance(classes, int) else classes, alpha)
 
 
 def _per_pixel(sample_weight: Tensor, y_pred: Tensor) -> Tensor:

@@ -17,14 +17,15 @@ The stop_gradient matters: without it the product rule adds a term that pushes t
 wherever it is small.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import get_args
 
 from keras import ops
 
 from fnmask.losses.kinds import MaskKind
 from fnmask.losses.predictions import Predictions
-from fnmask.losses.tables import class_sum, off_diagonal, ramped, read_matrix, read_rows, read_vector
+from fnmask.losses.tables import as_logits, class_sum, off_diagonal, ramped, read_matrix, read_rows, read_vector
 from fnmask.shapes import Tensor, check_option
 
 # The numbers that a kind reads beside the matrix.
@@ -103,3 +104,19 @@ _READERS = {
     "threshold": _by_threshold,
     "disagreement": _by_disagreement,
 }
+
+
+def weigh_labels(rows: Tensor, logits: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
+    """1 at every label: the weights of a loss whose matrix weighs no pixel."""
+    return Predictions(rows, as_logits(logits)).labeled
+
+
+def _weigh(mask: MaskKind, rows: Tensor, logits: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
+    predictions = Predictions(rows, as_logits(logits))
+    return weigh_pixels(predictions, predictions.as_dtype(numbers), mask)
+
+
+Weigher = Callable[[Tensor, Tensor, Mapping[str, Tensor]], Tensor]
+
+# One object for all losses that weigh alike, so that it is compiled once.
+WEIGHERS: Mapping[str, Weigher] = {mask: partial(_weigh, mask) for mask in get_args(MaskKind)}

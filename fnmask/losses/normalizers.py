@@ -16,7 +16,7 @@ from keras import ops
 
 from fnmask.losses.kinds import Normalizer
 from fnmask.losses.predictions import Predictions
-from fnmask.losses.tables import read_vector
+from fnmask.losses.tables import pixel_sum, read_vector
 from fnmask.shapes import Tensor
 
 
@@ -34,15 +34,16 @@ def divisor(
     """
     if normalizer in ("all", "none"):
         return ops.ones((), dtype=weights.dtype)
+    pixels = ops.cast(ops.size(weights), weights.dtype)
     if normalizer == "valid":
-        return ops.mean(predictions.labeled)
+        return pixel_sum(predictions.labeled) / pixels
     if normalizer == "kept":
-        return ops.mean(predictions.labeled * ops.cast(weights > 0, weights.dtype))
+        return pixel_sum(predictions.labeled * ops.cast(weights > 0, weights.dtype)) / pixels
     if normalizer == "weight":
-        return ops.mean(class_weights * weights * sample_weight)
+        return pixel_sum(class_weights * weights * sample_weight) / pixels
     if normalizer == "class_weight":
-        return ops.mean(class_weights)
-    per_class = predictions.sum_per_class(weights) / ops.cast(ops.size(weights), weights.dtype)
+        return pixel_sum(class_weights) / pixels
+    per_class = predictions.sum_per_class(weights) / pixels
     present = ops.sum(ops.cast(per_class > 0, weights.dtype))
     # Undeclared labels are in no class, so the mean over labels is what tells of them.
-    return read_vector(per_class * present, predictions.rows) + 0.0 * ops.mean(predictions.labeled)
+    return read_vector(per_class * present, predictions.rows) + 0.0 * pixel_sum(predictions.labeled)

@@ -74,8 +74,10 @@ def scalar(name: str, *, low: float, high: float = np.inf, open_low: bool = Fals
     """A check of one number in `[low, high]`, or `(low, high]`; infinity is not in it."""
 
     def check(value: ArrayLike) -> FloatArray:
-        given = np.asarray(value, dtype=np.float32)
-        in_range = (given > low if open_low else given >= low) & (given <= high) & np.isfinite(given)
+        given = _numbers(name, value)
+        # What float32 cannot tell from the open end counts as that end.
+        above = given > low + np.finfo(np.float32).tiny if open_low else given >= low
+        in_range = above & (given <= high) & np.isfinite(given)
         if given.shape != () or not in_range:
             raise ValueError(f"{name}={_shown(value)}, but it is one number {_interval(low, high, open_low)}.")
         return given
@@ -87,7 +89,7 @@ def per_class(name: str, *, num_classes: int) -> Check:
     """A check of one number >= 0 for all classes, or one for each: float32 `(C,)`."""
 
     def check(value: ArrayLike) -> FloatArray:
-        given = np.asarray(value, dtype=np.float32)
+        given = _numbers(name, value)
         if given.shape not in ((), (num_classes,)) or not (np.isfinite(given) & (given >= 0)).all():
             raise ValueError(
                 f"{name}={_shown(value)}, but it is one finite number >= 0, or one for each of {num_classes} classes."
@@ -104,6 +106,13 @@ def matrix_checks(num_classes: int) -> dict[str, Check]:
         "class_weights": lambda value: check_class_weights(value, num_classes=num_classes),
         "ramp": scalar("ramp", low=0, high=1),
     }
+
+
+def _numbers(name: str, value: ArrayLike) -> FloatArray:
+    given = np.asarray(value)
+    if given.dtype.kind not in "iuf":
+        raise ValueError(f"{name}={value!r}, but it is a number, or an array of them.")
+    return given.astype(np.float32)
 
 
 def _interval(low: float, high: float, open_low: bool) -> str:

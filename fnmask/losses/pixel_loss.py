@@ -16,13 +16,14 @@ from keras import ops
 from fnmask.compiled import compile_alone
 from fnmask.losses.hard_mining import hardest
 from fnmask.losses.kinds import MaskKind, Normalizer
-from fnmask.losses.masked_loss import MaskArguments, MaskedLoss
-from fnmask.losses.masks import weigh_pixels
+from fnmask.losses.mask_arguments import MaskArguments
+from fnmask.losses.masked_loss import MaskedLoss
+from fnmask.losses.masks import Weigher, weigh_labels, weigh_pixels
 from fnmask.losses.normalizers import divisor
 from fnmask.losses.numbers import Check, scalar
 from fnmask.losses.pixel_terms import PixelTerm
 from fnmask.losses.predictions import Predictions
-from fnmask.losses.tables import as_logits, read_vector
+from fnmask.losses.tables import as_logits, pixel_sum, read_vector
 from fnmask.shapes import Tensor, check_option
 
 
@@ -64,10 +65,9 @@ class PixelLoss(MaskedLoss):
         check_option(normalizer, allowed=get_args(Normalizer), name="normalizer")
         if normalizer == "none" and reduction != "sum":
             reduction = "none"
-        given = {"hardest_fraction": hardest_fraction, **values}
-        values = {key: value for key, value in given.items() if value is not None}
-        checks = {"hardest_fraction": scalar("hardest_fraction", low=0, high=1, open_low=True), **checks}
-        checks = {key: check for key, check in checks.items() if key in values}
+        if hardest_fraction is not None:
+            checks = {"hardest_fraction": scalar("hardest_fraction", low=0, high=1, open_low=True), **checks}
+            values = {"hardest_fraction": hardest_fraction, **values}
         self.normalizer = normalizer
         super().__init__(num_classes, checks, values, name=name, reduction=reduction or "none", **mask)
 
@@ -85,8 +85,8 @@ class PixelLoss(MaskedLoss):
         step = _Step(self.term, mask, self.normalizer, self.reduction)
         return _compile(step)
 
-    def _weigh(self, predictions: Predictions, numbers: Mapping[str, Tensor]) -> Tensor:
-        return super()._weigh(predictions, numbers) if self.weighs_pixels else predictions.labeled
+    def _weigher(self) -> Weigher:
+        return super()._weigher() if self.weighs_pixels else weigh_labels
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,13 @@ def _forward(
     sample_weight = ops.cast(sample_weight, weights.dtype)
     omega = read_vector(numbers["class_weights"], predictions.rows)
     if "hardest_fraction" in numbers:
-        contribution = omega * weights * sample_weight * losses
-        chosen = hardest(contribution, weights > 0, numbers["hardest_fraction"])
-        weights = ops.where(chosen, weights, 0.0)
+        factor = omega * weights * sample_weight
+        dropped = (factor > 0) & ~hardest(factor * losses, factor > 0, numbers["hardest_fraction"])
+        weights = ops.where(dropped, 0.0, weights)
     share = divisor(step.normalizer, predictions, weights=weights, class_weights=omega, sample_weight=sample_weight)
     scale = ops.divide_no_nan(omega * weights * sample_weight, share) * _reduced_to(step, weights, sample_weight)
     weighted = ops.where(predictions.is_valid, scale * losses, 0.0)
-    value = weighted if step.reduction == "none" else ops.sum(weighted)
+    value = weighted if step.reduction == "none" else pixel_sum(weighted)
     return value, (scale, predictions.log_normalizer, ops.cast(residual, scale.dtype))
 
 
@@ -145,5 +145,5 @@ def _reduced_to(step: _Step, weights: Tensor, sample_weight: Tensor) -> Tensor:
     if step.reduction in ("none", "sum"):
         return ops.ones((), dtype=weights.dtype)
     if step.reduction == "mean_with_sample_weight":
-        return ops.divide_no_nan(1.0, ops.sum(sample_weight * ops.ones_like(weights)))
+        return ops.divide_no_nan(1.0, pixel_sum(sample_weight * ops.ones_like(weights)))
     return 1.0 / ops.cast(ops.size(weights), weights.dtype)

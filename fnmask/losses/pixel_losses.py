@@ -43,7 +43,10 @@ class MaskedCrossentropy(PixelLoss):
         **pixel: Unpack[PixelArguments],
     ) -> None:
         checks = {"label_smoothing": scalar("label_smoothing", low=0, high=1)}
-        super().__init__(num_classes, checks, {"label_smoothing": label_smoothing}, name=name, **pixel)
+        values = {"label_smoothing": label_smoothing}
+        if label_smoothing is None:
+            checks, values = {}, {}
+        super().__init__(num_classes, checks, values, name=name, **pixel)
 
 
 @keras.saving.register_keras_serializable(package="fnmask")

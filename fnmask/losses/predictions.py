@@ -15,6 +15,7 @@ from fnmask.losses.tables import class_sum, read_vector
 from fnmask.shapes import Tensor
 
 _TINY = 1.2e-38
+_PARTS = 1024
 
 
 class Predictions:
@@ -115,8 +116,12 @@ class Predictions:
 
     def sum_per_class(self, values: Tensor) -> Tensor:
         """Sums of a map `(B, H, W)` over the pixels of each class, `(C,)`."""
-        flat = (ops.reshape(values, (-1,)), ops.reshape(self.rows, (-1,)))
-        return ops.segment_sum(*flat, num_segments=self.num_classes + 2)[: self.num_classes]
+        # In parts: one sum by segments adds number by number, and float32 no longer counts pixels beyond 2^24.
+        rows = ops.reshape(self.rows, (-1,))
+        parts = ops.arange(ops.size(rows), dtype="int32") % _PARTS
+        size = self.num_classes + 2
+        sums = ops.segment_sum(ops.reshape(values, (-1,)), parts * size + rows, num_segments=_PARTS * size)
+        return ops.sum(ops.reshape(sums, (_PARTS, size)), axis=0)[: self.num_classes]
 
     @cached_property
     def _strongest_other(self) -> tuple[Tensor, Tensor]:

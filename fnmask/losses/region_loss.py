@@ -11,8 +11,9 @@ from keras import ops
 from fnmask.compiled import compile_alone
 from fnmask.losses.error_matrix import FloatArray, check_constant_rows, check_smoothing, off_diagonal_numbers
 from fnmask.losses.kinds import MaskKind
-from fnmask.losses.masked_loss import MaskArguments, MaskedLoss
-from fnmask.losses.masks import weigh_pixels
+from fnmask.losses.mask_arguments import MaskArguments
+from fnmask.losses.masked_loss import MaskedLoss
+from fnmask.losses.masks import Weigher, weigh_labels, weigh_pixels
 from fnmask.losses.numbers import Check
 from fnmask.losses.predictions import Predictions
 from fnmask.losses.region_terms import RegionTerm
@@ -51,9 +52,7 @@ class RegionLoss(MaskedLoss):
         self.by_class = by_class
         if by_class and mask.get("mask", "argmax") != "argmax":
             raise ValueError(f"mask={mask['mask']!r} has no effect with by_class=True, where no pixel is weighed.")
-        given = {key: value for key, value in values.items() if value is not None}
-        checks = {key: check for key, check in checks.items() if key in given}
-        super().__init__(num_classes, checks, given, name=name, reduction="sum_over_batch_size", **mask)
+        super().__init__(num_classes, checks, values, name=name, reduction="sum_over_batch_size", **mask)
 
     @property
     def structure(self) -> tuple[object, ...]:
@@ -68,8 +67,8 @@ class RegionLoss(MaskedLoss):
     def _compiled(self) -> tuple[Any, Any]:
         return _compile(_Step(self.term, None if self.by_class else self.mask, tuple(self.constants.items())))
 
-    def _weigh(self, predictions: Predictions, numbers: Mapping[str, Tensor]) -> Tensor:
-        return predictions.labeled if self.by_class else super()._weigh(predictions, numbers)
+    def _weigher(self) -> Weigher:
+        return weigh_labels if self.by_class else super()._weigher()
 
     def _check_together(self, numbers: Mapping[str, FloatArray]) -> None:
         super()._check_together(numbers)

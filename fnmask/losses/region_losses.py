@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Unpack
 import keras
 from numpy.typing import ArrayLike
 
-from fnmask.losses.masked_loss import MaskArguments
+from fnmask.losses.mask_arguments import MaskArguments
 from fnmask.losses.numbers import per_class, scalar
 from fnmask.losses.region_loss import RegionLoss
 from fnmask.losses.region_terms import LOVASZ, TVERSKY
@@ -134,7 +134,7 @@ class MaskedFocalTversky(RegionLoss):
         smoothing: s >= 0, in pixels; refused with a b of 0.
         name: name of the loss in Keras' logs.
 
-    Source: Abraham & Khan 2018, arXiv:1810.07842, whose alpha weighs false negatives.
+    Source: Abraham & Khan 2019, arXiv:1810.07842, whose alpha weighs false negatives.
     """
 
     term = TVERSKY
@@ -162,7 +162,9 @@ class MaskedFocalTversky(RegionLoss):
 
 @keras.saving.register_keras_serializable(package="fnmask")
 class MaskedLovaszSoftmax(RegionLoss):
-    """Lovasz-softmax: the convex extension of the Jaccard loss, a direct surrogate of IoU. Needs a sort per class.
+    """Lovasz-softmax: the convex extension of the Jaccard loss, a direct surrogate of IoU.
+
+    Its tables take 2 MB per class.
 
     Args:
         num_classes: C, at least 2.

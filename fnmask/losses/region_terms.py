@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from keras import ops
 
 from fnmask.losses.predictions import Predictions
+from fnmask.losses.tables import class_sum, pixel_sum, pixel_sum_by_class
 from fnmask.shapes import Tensor
 
 Numbers = Mapping[str, Tensor]
@@ -48,7 +49,7 @@ def _tversky(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Ten
     hits = predictions.sum_per_class(m * ops.exp(predictions.log_probability))
     missed = predictions.sum_per_class(m * -ops.expm1(predictions.log_probability))
     elsewhere = ops.where(predictions.is_label, 0.0, predictions.only_valid(predictions.probabilities))
-    errors = a * ops.sum(m[..., None] * elsewhere, axis=(0, 1, 2)) + b * missed
+    errors = a * pixel_sum_by_class(m, elsewhere) + b * missed
     denominator = hits + errors + s
     miss = ops.divide_no_nan(errors, denominator)
     losses, steepness = _rooted(miss, numbers)
@@ -85,9 +86,9 @@ def _lovasz(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Tens
     J_i = 1 - (Y - sum m y) / (Y + sum m (1 - y)), sums over the first i pixels, Y = sum m y over all: the Jaccard loss
     of getting those i pixels wrong, where a pixel counts m times.
 
-    Pixels are put in order by a histogram: errors that differ by less than 1 / 65536 of the largest may change places,
-    which moves l_k by less than that. Within a bin labeled pixels come first, and the steps of the others are their
-    mean.
+    Pixels are put in order by a histogram: errors that differ by less than 1 / 65536 of the largest of the
+    class may change places, which moves l_k by less than that. Within a bin labeled pixels come first, and the steps of
+    the others are their mean. The tables take 2 MB per class.
     """
     classes, is_label = predictions.num_classes, ops.cast(predictions.is_label, m.dtype)
     weight = ops.broadcast_to(m[..., None], ops.shape(predictions.logits))
@@ -103,12 +104,12 @@ def _lovasz(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Tens
     table = ops.reshape(share[:, None, None] * ops.stack([off, on], axis=-1), (-1,))
     steps = weight * ops.take(table, 2 * cells + ops.cast(predictions.is_label, "int32"))
     slopes = weight * steps
-    return ops.sum(errors * steps), (ops.where(predictions.is_label, -slopes, slopes),)
+    return pixel_sum(class_sum(errors * steps)), (ops.where(predictions.is_label, -slopes, slopes),)
 
 
 def _falling_bins(errors: Tensor) -> Tensor:
-    """The bin of each error, int32 in [0, _BINS): 0 for the largest error of the batch."""
-    largest = ops.max(errors)
+    """The bin of each error, int32 in [0, _BINS): 0 for the largest error of its class."""
+    largest = ops.max(errors, axis=(0, 1, 2))
     scaled = errors * ops.divide_no_nan(float(_BINS - 1), largest)
     # Not a number is no place in a table; the errors themselves carry it on into the loss.
     return _BINS - 1 - ops.cast(ops.where(scaled >= 0, scaled, 0.0), "int32")

@@ -86,4 +86,4 @@ def describe_gate(gate: RecallGate, recall: float) -> str:
     """What a gate that has just moved does, in words."""
     if gate.is_open:
         return f"the mask is back on, since recall {recall:.3f} reached {gate.recall_on:g}."
-    return f"the mask is off, since recall {recall:.3f} fell below {gate.recall_off:g}; back on at {gate.recall_on:g}."
+    return f"the mask is off, since recall {recall:.3f} is below {gate.recall_off:g}; back on at {gate.recall_on:g}."

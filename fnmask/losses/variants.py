@@ -106,6 +106,10 @@ def weigh_confusions(
 ) -> LossSpec:
     """V7: single confusions, true class -> predicted class -> weight; the true classes are the targets."""
     targets = _targets(list(confusions), num_classes)
+    if not all(confusions.values()):
+        raise ValueError(
+            f"confusions={confusions} names a true class without a predicted one; give {{true: {{called: w}}}}."
+        )
     pairs = {(true, called): weight for true, row in confusions.items() for called, weight in row.items()}
     matrix = error_weights(num_classes, confusions=pairs)
     return _spec(num_classes, targets, matrix, reading=reading, timing=Timing(**timing))
@@ -122,6 +126,8 @@ def expected_cost(
 ) -> LossSpec:
     """V8: the expected cost of the predicted distribution, where missing the target costs alpha and all else 1."""
     shares = {"cost_weight": cost_weight, "crossentropy_weight": crossentropy_weight}
+    if cost_weight == crossentropy_weight == 0:
+        raise ValueError("cost_weight and crossentropy_weight are both 0, so nothing would be learned; raise one.")
     return _let_off(num_classes, target, alpha, "expected_cost", timing, **shares)
 
 

@@ -36,12 +36,16 @@ class WeightedSum(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
         weights = [1.0] * len(losses) if weights is None else weights
         if not losses or len(weights) != len(losses):
             raise ValueError(f"There are {len(losses)} losses and {len(weights)} weights; give one weight to each.")
+        if not all(isinstance(loss, MaskedLoss) for loss in losses):
+            raise ValueError(f"A sum adds masked losses, not {', '.join(type(loss).__name__ for loss in losses)}.")
         if any(loss.reduction == "none" for loss in losses):
             raise ValueError("A loss with reduction='none' gives a map, which cannot be added to a number.")
         if len({loss.num_classes for loss in losses}) > 1:
             raise ValueError(
                 f"The losses have {[loss.num_classes for loss in losses]} classes; give losses of one kind."
             )
+        if len({loss.ignore_class for loss in losses}) > 1:
+            raise ValueError(f"The losses have ignore_class {[loss.ignore_class for loss in losses]}; give them one.")
         self.losses = list(losses)
         names = [f"weight_{index}" for index in range(len(losses))]
         checks = {key: scalar(key, low=0) for key in names}

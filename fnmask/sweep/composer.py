@@ -74,7 +74,8 @@ class Composer:
         kept = []
         for text, parsed in zip(fixed, parser.parse_overrides(list(fixed)), strict=True):
             group, _, key = parsed.key_or_group.partition(".")
-            replaced = parsed.key_or_group in options
+            # With the option goes what hangs on it, such as loss/timing.
+            replaced = any(parsed.key_or_group == option or group.startswith(f"{option}/") for option in options)
             lacking = group in keys and key and key.partition(".")[0] not in keys[group]
             if not replaced and not lacking:
                 kept.append(text)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from optuna.distributions import CategoricalDistribution
 
 from fnmask.binding import ConfigError
-from fnmask.config import REFERENCE_NODES
+from fnmask.config import REFERENCE_NODES, TrialConfig
 from fnmask.schema import StudyConfig
 from fnmask.sweep.composer import Composer
 from fnmask.sweep.grammar import override, overrides_of
@@ -16,8 +16,17 @@ from fnmask.sweep.study import Control
 TARGET = "loss.target"
 
 
-def make_controls(composer: Composer, study: StudyConfig, space: Space, fixed: Sequence[str]) -> tuple[Control, ...]:
+def make_controls(
+    composer: Composer, study: StudyConfig, space: Space, fixed: Sequence[str], first: TrialConfig
+) -> tuple[Control, ...]:
     """Every control, for every value of what a comparison holds fixed; the plain ones first.
+
+    Args:
+        composer: composes the controls.
+        study: names them.
+        space: what the search varies.
+        fixed: overrides of every trial.
+        first: the config with the first value of every choice.
 
     Raises:
         ConfigError: a direction needs a control that cannot be, or the config of a control is at fault.
@@ -27,6 +36,8 @@ def make_controls(composer: Composer, study: StudyConfig, space: Space, fixed: S
     _check_measurable(study, intervals)
     # A control is read for one target: where the search chooses among several, for the first.
     target = [override(TARGET, space.some_values(TARGET)[0])] if TARGET in space.distributions else []
+    if not target and "target" not in first.resolved["loss"]:  # a loss that names its classes in another way
+        target = [f"{TARGET}=[{','.join(map(str, first.loss.targets))}]"]
     # Neither the budget nor the storage, which may hold a password, is a control's to keep.
     shared = [text for text in fixed if not text.lstrip("+~").startswith("study.")]
     controls: dict[tuple[str, str], Control] = {}

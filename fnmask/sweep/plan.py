@@ -70,7 +70,7 @@ def make_plan(composer: Composer, arguments: Sequence[str]) -> Plan:
         raise ConfigError(["study.space: nothing is searched. Give a preset (+sweeps=NAME) or KEY=choice(...)."])
     base = composer.check((*fixed, *overrides_of(space.first())))
     _check_directions(study, base)
-    controls = make_controls(composer, study, space, fixed)
+    controls = make_controls(composer, study, space, fixed, base)
     grid = tuple(space.combinations()) if study.sampler == "grid" else None
     # Without a trade-off among the directions nothing has to be measured against a control.
     measured = any(key.startswith("tradeoff/") for key in study.directions)

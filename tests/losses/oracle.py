@@ -143,8 +143,8 @@ def solve(labels, logits, *, base, mask, normalizer, error_weights, class_weight
     w = weights.copy()
     if options["hardest_fraction"] is not None:
         contributions = {i: omega[i] * w[i] * s[i] * losses[i] for i in pixels}
-        chosen = hardest(contributions, [i for i in pixels if w[i] > 0], options["hardest_fraction"])
-        for i in set(pixels) - chosen:
+        counting = [i for i in pixels if omega[i] * w[i] * s[i] > 0]
+        for i in set(counting) - hardest(contributions, counting, options["hardest_fraction"]):
             w[i] = 0.0
     z_of = divisors(normalizer, pixels, labels, w, omega, s)
     answer = Answer(weights, np.zeros(labels.shape), 0.0, np.zeros(z.shape))

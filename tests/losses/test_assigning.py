@@ -34,6 +34,8 @@ def test_assigning_is_building_afresh(case, variant):  # P43
 def test_numbers_are_read_as_they_are_now():
     loss = MaskedCrossentropy(3, ignore_false_negatives_of=[1], alpha=0.25)
     np.testing.assert_array_equal(loss.numbers["error_weights"], [[1, 1, 1], [0.25, 1, 0.25], [1, 1, 1]])
+    same = MaskedCrossentropy(3, ignore_false_negatives_of=np.int64(1), alpha=0.25)
+    np.testing.assert_array_equal(same.numbers["error_weights"], loss.numbers["error_weights"])
     assert set(loss.numbers) == {"error_weights", "class_weights", "ramp"}
     loss.assign(ramp=0.5)
     assert loss.numbers["ramp"] == 0.5

@@ -84,7 +84,7 @@ def test_the_gate_closes_when_the_target_is_lost_and_says_so(caplog):
     assert (moved[:2] == 0).all()
     assert (moved[2:4, 1] > 0).all()
     assert [record.getMessage() for record in caplog.records] == [
-        "Epoch 1: the mask is off, since recall 0.000 fell below 0.2; back on at 0.5.",
+        "Epoch 1: the mask is off, since recall 0.000 is below 0.2; back on at 0.5.",
         "Epoch 2: the mask is back on, since recall 1.000 reached 0.5.",
     ]
 

@@ -6,6 +6,8 @@ import tensorflow as tf
 from cases import Case
 from family import BASES, LABEL_BASES, MASKS, PIXEL_BASES, REGION_BASES, Variant, evaluate
 
+from fnmask.losses import MaskedCrossentropy, MaskedDice
+
 SIZE = 512
 LARGEST = 6e4  # float16 ends at 65504
 
@@ -110,3 +112,12 @@ def test_the_prediction_is_that_of_the_logits_as_they_came(dtype):  # P29
     np.fill_diagonal(matrix, 1)
     weights = BASES["crossentropy"][0](4, error_weights=matrix).pixel_weights(labels, logits)
     np.testing.assert_array_equal(weights, matrix[labels, called].astype(np.float32))
+
+
+def test_sums_over_many_pixels_keep_their_digits():
+    # A float32 sum that adds one by one is off by 1e-3 here.
+    labels, logits = np.tile(np.arange(4), (2, 600, 250)), np.zeros((2, 600, 1000, 4), np.float32)
+    for normalizer in ("valid", "per_class"):
+        loss = MaskedCrossentropy(4, normalizer=normalizer)
+        assert float(loss(labels, logits)) == pytest.approx(np.log(4), rel=2e-6)
+    assert float(MaskedDice(4)(labels, logits)) == pytest.approx(0.75, rel=2e-6)

@@ -27,7 +27,7 @@ ABOVE = [[1, 1.5, 1.5], [1, 1, 1], [1, 1, 1]]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_classes": 1}, "num_classes=1, but at least 2 are needed"),
+        ({"num_classes": 1}, "num_classes=1, but it is an integer, and at least 2"),
         ({"ignore_false_negatives_of": 3}, r"holds \[3\], but class ids run from 0 to 2"),
         ({"ignore_false_negatives_of": [0, -1]}, r"holds \[-1\], but class ids run from 0 to 2"),
         ({"ignore_false_negatives_of": 1, "alpha": -0.5}, r"holds \[-0.5, -0.5\], but weights are finite and not neg"),
@@ -125,6 +125,12 @@ def test_wrong_batches(loss, labels, logits, message):
 def test_wrong_sample_weights(loss, shape):
     with pytest.raises(ValueError, match=r"sample_weight of shape .* one weight per image \(B,\) or one per pixel"):
         loss(LABELS, LOGITS, np.ones(shape, np.float32))
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
+def test_sample_weights_out_of_range(loss, wrong):
+    with pytest.raises(ValueError, match=r"sample_weight holds \[(-1.0|nan|inf)\], but weights are finite and not neg"):
+        loss(LABELS, LOGITS, np.array([1.0, wrong], np.float32))
 
 
 def test_probabilities_are_refused_eagerly(loss):  # P18

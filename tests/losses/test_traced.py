@@ -164,6 +164,18 @@ def test_an_undeclared_label_is_never_taken_for_a_class(variant):
         steps("eager", stray)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "stray"), [("float32", 1.5), ("float32", np.nan), ("float64", 1e10), ("int64", 2**32)]
+)
+def test_no_cast_makes_a_class_of_a_label(dtype, stray):  # 1.5 would become 1, and 2 ** 32 would become 0
+    case = problem()
+    loss = Variant("crossentropy", normalizer="none").build(case)
+    labels = case.labels.astype(dtype)
+    labels[1, 2, 3] = stray
+    pixels = tf.function(loss)(tf.constant(labels), tf.constant(case.logits)).numpy()
+    np.testing.assert_array_equal(np.argwhere(np.isnan(pixels)), [[1, 2, 3]])
+
+
 @pytest.mark.parametrize("variant", FEW, ids=name)
 def test_one_trace_serves_all_sizes(variant):  # P30
     case = problem()

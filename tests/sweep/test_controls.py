@@ -24,6 +24,24 @@ def test_controls_are_read_for_the_first_target_of_a_search_over_targets(plan):
     assert [control.overrides[0] for control in found.controls] == ["loss.target=water"] * 2
 
 
+def test_controls_of_a_loss_that_names_its_classes_itself(plan):
+    named = "loss.confusions={building:{land:0.2},water:{land:0}}"
+    found = plan("loss=confusions", named, "seed=0,1", "study.n_trials=6")
+    assert {control.overrides[0] for control in found.controls} == {"loss.target=[1,4]"}
+
+
+def test_controls_have_no_timing(plan):
+    found = plan("loss=soften_fn", "loss/timing@loss=half", *BY_HAND)
+    assert controls(found) == [(name, (f"loss={name}", "weighting=none")) for name in ("plain", "class_downweight")]
+
+
+def test_every_base_of_a_search_has_its_controls(plan):
+    found = plan("base=choice(crossentropy,dice)", "study.n_trials=9")
+    assert [(control.name, control.overrides[-1]) for control in found.controls] == [
+        (name, f"base={base}") for name in ("plain", "class_downweight") for base in ("crossentropy", "dice")
+    ]
+
+
 def test_controls_for_every_value_of_what_a_comparison_holds_fixed(plan):
     found = plan("seed=0,1", "backbone.width=4,8", "study.n_trials=9")
     plain = found.controls[:4]
