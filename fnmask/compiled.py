@@ -11,7 +11,7 @@ def compile_alone(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function as an XLA computation on TensorFlow and JAX, unchanged on torch, which runs eagerly.
 
     In a step that is compiled as a whole it dissolves. Every new combination of shapes and keyword arguments is
-    compiled once, at its first call.
+    compiled once, at its first call; after five TensorFlow warns of it, and images of one size are the cure.
 
     Args:
         function: of tensors, or containers of them, by position; keyword-only arguments are hashable settings.

@@ -22,7 +22,8 @@ def check_num_classes(num_classes: int) -> None:
     """Raises ValueError unless there are at least two classes."""
     if not isinstance(num_classes, int | np.integer) or num_classes < 2:
         raise ValueError(
-            f"num_classes={num_classes!r}, but it is an integer, and at least 2: give a one-class problem a background class."
+            f"num_classes={num_classes!r}, but it is an integer, and at least 2: "
+            "give a one-class problem a background class."
         )
 
 
@@ -95,10 +96,25 @@ def check_labels(y_true: Tensor, *, num_classes: int, ignore_class: int | None) 
     """
     if len(y_true.shape) == 4 and y_true.shape[-1] not in (1, num_classes):
         raise ValueError(f"One-hot labels have {y_true.shape[-1]} channels, but there are {num_classes} classes.")
-    if not is_one_hot(y_true) and is_readable(y_true):
+    if is_readable(y_true):
         from keras import ops  # here, because configurations are checked without loading a backend
 
-        check_label_values(ops.convert_to_numpy(y_true), num_classes=num_classes, ignore_class=ignore_class)
+        labels = ops.convert_to_numpy(y_true)
+        if is_one_hot(y_true):
+            _check_one_hot(labels)
+        else:
+            check_label_values(labels, num_classes=num_classes, ignore_class=ignore_class)
+
+
+def _check_one_hot(labels: np.ndarray[Any, Any]) -> None:
+    """Raises ValueError unless every vector is a distribution over classes, or all zero, which is void."""
+    total = labels.sum(axis=-1, dtype=np.float64)
+    is_share = (labels >= 0).all(axis=-1) & ((total == 0) | (np.abs(total - 1) < 1e-3))
+    if not is_share.all():
+        first = labels[~is_share][0].tolist()
+        raise ValueError(
+            f"The one-hot labels hold {first}, but each is >= 0 with the sum 1, or all zero for a pixel without label."
+        )
 
 
 def is_one_hot(y_true: Tensor) -> bool:

@@ -176,6 +176,18 @@ def test_weights_by_hand_are_one_for_each_class():
         ("loss.recall_off=0.5 loss.recall_on=0.4", "loss: recall_off=0.5 and recall_on=0.4, but 0 <= recall_off"),
         ("loss.ramp_shape=step loss.ramp_epochs=8", "loss.warmup_epochs: got 3 with trainer.epochs=10: the mask would"),
         ("loss=confusions loss.confusions={road:{lnd:0.2}}", "loss.confusions.road: got 'lnd', no class of this data"),
+        (
+            "loss=confusions loss.confusions={road:{}}",
+            "loss: confusions={2: {}} names a true class without a predicted",
+        ),
+        (
+            "loss=expected_cost loss.cost_weight=0 loss.crossentropy_weight=0",
+            "loss: cost_weight and crossentropy_weight",
+        ),
+        (
+            "base=crossentropy_dice base.terms.dice.weight=0 base.terms.crossentropy.weight=0",
+            "base: every term has the weight 0",
+        ),
         ("loss=confusions loss.confusions={road:[1]}", "loss.confusions.2: got [1]. Input should be an object."),
         ("loss=confusions loss.confusions={road:{road:0}}", "loss: confusions weighs class 2 called 2, but that is no"),
         (

@@ -122,7 +122,8 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
         """The loss of a batch.
 
         Args:
-            y_true: labels `(B, H, W)`, `(B, H, W, 1)` or one-hot `(B, H, W, C)`, any integer or float dtype.
+            y_true: labels `(B, H, W)`, `(B, H, W, 1)` or one-hot `(B, H, W, C)`, any integer or float dtype. Soft
+                one-hot labels count as their largest entry.
             y_pred: logits `(B, H, W, C)`; half precision is raised to float32 first.
             sample_weight: `(B,)`, `(B, 1)` or `(B, H, W)`, >= 0; multiplies the weight of every pixel.
 
@@ -130,7 +131,8 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
             float32 (float64 for float64 logits); NaN if a traced function meets an undeclared label.
 
         Raises:
-            ValueError: shapes that do not go together, probabilities instead of logits; eagerly, undeclared labels.
+            ValueError: shapes that do not go together; probabilities instead of logits, where that can be seen (a
+                softmax layer on TensorFlow, values that are known); eagerly, undeclared labels and negative weights.
         """
         y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         self._check_batch(y_true, y_pred)

@@ -177,6 +177,8 @@ def manual(
     given = np.asarray(weights, dtype=np.float64)
     if not (np.isfinite(given) & (given >= 0)).all():
         raise ValueError(f"weights={given.tolist()}, but weights are finite and not negative.")
+    if not given.any():
+        raise ValueError("weights are all 0, so nothing would be learned; give a class more.")
     return given
 
 

@@ -43,7 +43,7 @@ def test_a_class_can_be_void():
 
 def test_soft_labels_count_as_their_largest_entry():
     logits = np.random.default_rng(0).normal(0, 2, (1, 1, 3, 3)).astype(np.float32)
-    soft = np.array([[[[0.2, 0.5, 0.3], [0.4, 0.4, 0.2], [0.0, 0.1, 0.0]]]])
+    soft = np.array([[[[0.2, 0.5, 0.3], [0.4, 0.4, 0.2], [0.0, 1.0, 0.0]]]])
     loss = MaskedCrossentropy(3, ignore_false_negatives_of=1, alpha=0.5)
     assert float(loss(soft, logits)) == float(loss(np.array([[[1, 0, 1]]]), logits))
 

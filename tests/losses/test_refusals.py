@@ -28,6 +28,13 @@ ABOVE = [[1, 1.5, 1.5], [1, 1, 1], [1, 1, 1]]
     ("arguments", "message"),
     [
         ({"num_classes": 1}, "num_classes=1, but it is an integer, and at least 2"),
+        ({"num_classes": "3"}, "num_classes='3', but it is an integer, and at least 2"),
+        ({"ignore_class": 1.5}, "ignore_class=1.5, but it is an integer label, or None"),
+        ({"ignore_false_negatives_of": "road"}, "ignore_false_negatives_of='road', but it is a class id, or a list"),
+        ({"ignore_false_negatives_of": [1, 1]}, r"\[1, 1\] names a class twice"),
+        ({"ignore_false_negatives_of": [], "alpha": 0.5}, "alpha=0.5 has no effect without ignore_false_negatives_of"),
+        ({"hardest_fraction": 1e-42}, r"hardest_fraction=1e-42, but it is one number in \(0, 1\]"),
+        ({"ramp": "a"}, "ramp='a', but it is a number"),
         ({"ignore_false_negatives_of": 3}, r"holds \[3\], but class ids run from 0 to 2"),
         ({"ignore_false_negatives_of": [0, -1]}, r"holds \[-1\], but class ids run from 0 to 2"),
         ({"ignore_false_negatives_of": 1, "alpha": -0.5}, r"holds \[-0.5, -0.5\], but weights are finite and not neg"),
@@ -109,6 +116,13 @@ def loss(request):
         (LABELS, LOGITS[0], r"Logits have shape \(B, H, W, C\), not \(2, 2, 3\)"),
         (LABELS[:, :1], LOGITS, r"shape \(2, 1, 2\) do not go with predictions of shape \(2, 2, 2, 3\)"),
         (LABELS[0, 0], LOGITS, r"shape \(2,\) do not go with predictions"),
+        (
+            np.full((2, 2, 2, 3), np.nan),
+            LOGITS,
+            r"hold \[nan, nan, nan\], but each is >= 0 with the sum 1, or all zero",
+        ),
+        (np.eye(3)[[[[0, 1], [2, 0]]] * 2] - 1, LOGITS, "but each is >= 0 with the sum 1, or all zero"),
+        (np.ones((2, 2, 2, 3)), LOGITS, "but each is >= 0 with the sum 1, or all zero"),
         (np.zeros((2, 2, 2, 4)), LOGITS, "One-hot labels have 4 channels, but there are 3 classes"),
         (np.where(LABELS == 9, 3, LABELS), LOGITS, r"hold 3, but the classes are 0..2 and ignore_class=9"),
         (np.where(LABELS == 9, -1, LABELS), LOGITS, r"hold -1, .*Set ignore_class"),
@@ -153,3 +167,17 @@ def test_a_model_that_ends_in_a_softmax_is_refused(last):  # P18
     model.compile("sgd", loss=MaskedCrossentropy(3, ignore_class=9))
     with pytest.raises(ValueError, match="Remove the softmax of the last layer"):
         model.train_on_batch(LOGITS, LABELS)
+
+
+def test_a_number_that_a_loss_needs_is_given():
+    with pytest.raises(ValueError, match="gamma=None, but it is a number"):
+        MaskedFocalCrossentropy(3, gamma=None)
+    with pytest.raises(ValueError, match="smoothing=None, but it is a number"):
+        MaskedDice(3, smoothing=None)
+
+
+def test_a_sum_is_one_of_masked_losses_with_one_void():
+    with pytest.raises(ValueError, match="adds masked losses, not MaskedDice, Dice"):
+        WeightedSum([MaskedDice(3), keras.losses.Dice()])
+    with pytest.raises(ValueError, match=r"ignore_class \[None, 9\]; give them one"):
+        WeightedSum([MaskedDice(3), MaskedDice(3, ignore_class=9)])
