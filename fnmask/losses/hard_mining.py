@@ -7,6 +7,7 @@ Source: Shrivastava et al. 2016, arXiv:1604.03540; here over the pixels of a bat
 
 from keras import ops
 
+from fnmask.losses.sums import pixel_count
 from fnmask.shapes import Tensor
 
 _BITS = 31
@@ -27,7 +28,7 @@ def hardest(losses: Tensor, is_kept: Tensor, fraction: Tensor) -> Tensor:
     # The bits of non-negative floats, read as integers, are in the order of the floats. The new axis is there because
     # Keras' view wants to know the size of the last one.
     order = ops.where(is_kept, ops.view(losses[..., None], "int32")[..., 0], -1)
-    kept = ops.sum(ops.cast(is_kept, "float32"))
+    kept = ops.cast(pixel_count(is_kept), "float32")
     wanted = ops.cast(ops.ceil(ops.cast(fraction, "float32") * kept), "int32")
     return ops.logical_and(is_kept, order >= _rank(order, wanted))
 
@@ -37,6 +38,6 @@ def _rank(order: Tensor, wanted: Tensor) -> Tensor:
     reached = ops.zeros((), dtype="int32")
     for bit in reversed(range(_BITS)):
         candidate = reached + 2**bit
-        enough = ops.sum(ops.cast(order >= candidate, "int32")) >= wanted
+        enough = pixel_count(order >= candidate) >= wanted
         reached = ops.where(enough, candidate, reached)
     return reached

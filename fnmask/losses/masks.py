@@ -25,7 +25,7 @@ from keras import ops
 
 from fnmask.losses.kinds import MaskKind
 from fnmask.losses.predictions import Predictions
-from fnmask.losses.tables import as_logits, class_sum, off_diagonal, ramped, read_matrix, read_rows, read_vector
+from fnmask.losses.tables import as_logits, off_diagonal, ramped, read_matrix, read_vector
 from fnmask.shapes import Tensor, check_option
 
 # The numbers that a kind reads beside the matrix.
@@ -71,7 +71,7 @@ def _by_confidence(predictions: Predictions, matrix: Tensor, numbers: Mapping[st
 
 
 def _by_expectation(predictions: Predictions, matrix: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
-    return class_sum(read_rows(matrix, predictions.rows) * predictions.probabilities)
+    return predictions.expected(lambda part: part.read(matrix))
 
 
 def _by_margin(predictions: Predictions, matrix: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:

@@ -16,7 +16,8 @@ from keras import ops
 
 from fnmask.losses.kinds import Normalizer
 from fnmask.losses.predictions import Predictions
-from fnmask.losses.tables import pixel_sum, read_vector
+from fnmask.losses.sums import pixel_sum
+from fnmask.losses.tables import read_vector
 from fnmask.shapes import Tensor
 
 

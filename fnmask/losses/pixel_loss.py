@@ -23,7 +23,8 @@ from fnmask.losses.normalizers import divisor
 from fnmask.losses.numbers import Check, scalar
 from fnmask.losses.pixel_terms import PixelTerm
 from fnmask.losses.predictions import Predictions
-from fnmask.losses.tables import as_logits, pixel_sum, read_vector
+from fnmask.losses.sums import pixel_sum
+from fnmask.losses.tables import as_logits, read_vector
 from fnmask.shapes import Tensor, check_option
 
 
@@ -106,8 +107,12 @@ def _compile(step: _Step) -> tuple[Any, Any]:
 
 def _forward(
     step: _Step, logits: Tensor, rows: Tensor, sample_weight: Tensor, numbers: Mapping[str, Tensor]
-) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-    """The reduced loss, or the map; and what the backward needs: dL/dl, the log-normalizer, the residual."""
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The reduced loss, or the map; and what the backward needs: dL/dl, the log-normalizer, the residual.
+
+    The weights come along because XLA computes what is returned in a kernel of its own; as a part of the others, the
+    mask `expectation` would take twice the time.
+    """
     predictions = Predictions(rows, as_logits(logits))
     numbers = predictions.as_dtype(numbers)
     losses, residual = step.term.losses(predictions, numbers)
@@ -119,31 +124,32 @@ def _forward(
         dropped = (factor > 0) & ~hardest(factor * losses, factor > 0, numbers["hardest_fraction"])
         weights = ops.where(dropped, 0.0, weights)
     share = divisor(step.normalizer, predictions, weights=weights, class_weights=omega, sample_weight=sample_weight)
-    scale = ops.divide_no_nan(omega * weights * sample_weight, share) * _reduced_to(step, weights, sample_weight)
+    whole = share * _reduced_by(step, weights, sample_weight)
+    scale = omega * weights * sample_weight / ops.where(whole == 0, float("inf"), whole)
     weighted = ops.where(predictions.is_valid, scale * losses, 0.0)
     value = weighted if step.reduction == "none" else pixel_sum(weighted)
-    return value, (scale, predictions.log_normalizer, ops.cast(residual, scale.dtype))
+    return value, (scale, predictions.log_normalizer, ops.cast(residual, scale.dtype), weights)
 
 
 def _backward(
     step: _Step,
     upstream: Tensor,
-    residuals: tuple[Tensor, Tensor, Tensor],
+    residuals: tuple[Tensor, ...],
     logits: Tensor,
     rows: Tensor,
     sample_weight: Tensor,
     numbers: Mapping[str, Tensor],
 ) -> Tensor:
-    scale, log_normalizer, residual = residuals
+    scale, log_normalizer, residual, _ = residuals
     predictions = Predictions(rows, as_logits(logits), log_normalizer)
     gradients = step.term.gradients(predictions, predictions.as_dtype(numbers), upstream * scale, residual)
     return ops.cast(predictions.only_valid(gradients), logits.dtype)
 
 
-def _reduced_to(step: _Step, weights: Tensor, sample_weight: Tensor) -> Tensor:
-    """What Keras' reduction multiplies the sum of the map by."""
+def _reduced_by(step: _Step, weights: Tensor, sample_weight: Tensor) -> Tensor:
+    """What Keras' reduction divides the sum of the map by."""
     if step.reduction in ("none", "sum"):
         return ops.ones((), dtype=weights.dtype)
     if step.reduction == "mean_with_sample_weight":
-        return ops.divide_no_nan(1.0, pixel_sum(sample_weight * ops.ones_like(weights)))
-    return 1.0 / ops.cast(ops.size(weights), weights.dtype)
+        return pixel_sum(sample_weight * ops.ones_like(weights))
+    return ops.cast(ops.size(weights), weights.dtype)

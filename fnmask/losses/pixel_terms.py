@@ -7,12 +7,11 @@ gradient of the weighted loss is the weight times this, and one pass over the lo
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
 
 from keras import ops
 
-from fnmask.losses.predictions import Predictions
-from fnmask.losses.tables import class_sum, ramped, read_matrix, read_rows, read_vector
+from fnmask.losses.predictions import ClassPart, Predictions
+from fnmask.losses.tables import ramped, read_matrix
 from fnmask.shapes import Tensor
 
 Numbers = Mapping[str, Tensor]
@@ -38,16 +37,16 @@ def _crossentropy(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, f
     if "label_smoothing" not in numbers:
         return losses, 1.0
     epsilon = numbers["label_smoothing"]
-    mean_logit = class_sum(predictions.logits) / predictions.num_classes
+    mean_logit = predictions.class_sum(lambda part: part.logits) / predictions.num_classes
     return (1.0 - epsilon) * losses + epsilon * (predictions.log_normalizer - mean_logit), 1.0
 
 
 def _crossentropy_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
-    target = ops.cast(predictions.is_label, scale.dtype)
+    target = ops.cast(predictions.classes.is_label, scale.dtype)
     if "label_smoothing" in numbers:
         epsilon = numbers["label_smoothing"]
         target = (1.0 - epsilon) * target + epsilon / predictions.num_classes
-    return scale[..., None] * (predictions.probabilities - target)
+    return scale[..., None] * (predictions.classes.probabilities - target)
 
 
 def _focal(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
@@ -57,11 +56,15 @@ def _focal(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
     gamma - 1 alone would overflow there for gamma < 1.
     """
     odds, gamma = predictions.log_odds_against, numbers["gamma"]
+    small = ops.exp(-ops.abs(odds))
+    rest = ops.log1p(small)
+    log_p, log_q = -(ops.relu(odds) + rest), -(ops.relu(-odds) + rest)
+    leads, total = odds < 0, 1.0 + small
+    p, q = ops.where(leads, 1.0, small) / total, ops.where(leads, small, 1.0) / total
     is_sure = odds < -15.0
-    safe = ops.where(is_sure, ops.zeros_like(odds), odds)
-    ratio = ops.where(is_sure, ops.ones_like(odds), ops.softplus(safe) / ops.sigmoid(safe))
-    focus = ops.exp(-gamma * ops.softplus(-odds))
-    return focus * ops.softplus(odds), focus * (1.0 + gamma * ops.sigmoid(-odds) * ratio)
+    ratio = ops.where(is_sure, 1.0, -log_p / ops.where(is_sure, 1.0, q))
+    focus = ops.exp(gamma * log_q)
+    return focus * -log_p, focus * (1.0 + gamma * p * ratio)
 
 
 def _generalized(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
@@ -72,22 +75,23 @@ def _generalized(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Te
 
 def _toward_label(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
     """h (p - onehot(y)), with h as the residual."""
-    slope = (scale * residual)[..., None]
-    return slope * (predictions.probabilities - ops.cast(predictions.is_label, slope.dtype))
+    slope, classes = (scale * residual)[..., None], predictions.classes
+    return slope * (classes.probabilities - ops.cast(classes.is_label, slope.dtype))
 
 
 def _expected_cost(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
     """mu * -log p_y + lambda * sum_k E[y, k] p_k, with E = A off the diagonal and 0 on it."""
     share, cost = _cost_shares(numbers)
-    expected = class_sum(_costs(predictions, numbers) * predictions.probabilities)
+    expected = predictions.expected(lambda part: _costs(part, numbers))
     return share * -predictions.log_probability + cost * expected, expected
 
 
 def _expected_cost_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
     share, cost = _cost_shares(numbers)
-    p = predictions.probabilities
-    toward_cheap = p * (_costs(predictions, numbers) - residual[..., None])
-    return scale[..., None] * (share * (p - ops.cast(predictions.is_label, p.dtype)) + cost * toward_cheap)
+    classes = predictions.classes
+    p = classes.probabilities
+    toward_cheap = p * (_costs(classes, numbers) - residual[..., None])
+    return scale[..., None] * (share * (p - ops.cast(classes.is_label, p.dtype)) + cost * toward_cheap)
 
 
 def _cost_shares(numbers: Numbers) -> tuple[Tensor, Tensor]:
@@ -96,28 +100,25 @@ def _cost_shares(numbers: Numbers) -> tuple[Tensor, Tensor]:
     return (1.0 - ramp) + ramp * numbers["crossentropy_weight"], ramp * numbers["cost_weight"]
 
 
-def _costs(predictions: Predictions, numbers: Numbers) -> Tensor:
-    """E[y, k] `(B, H, W, C)`."""
-    matrix = numbers["error_weights"]
-    return read_rows(matrix - ops.eye(matrix.shape[0], dtype=matrix.dtype), predictions.rows)
+def _costs(classes: ClassPart, numbers: Numbers) -> Tensor:
+    """E[y, k]."""
+    return ops.where(classes.is_label, 0.0, classes.read(numbers["error_weights"]))
 
 
 def _label_set(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
     """-log sum_k R[y, k] p_k with R = 1 - A off the diagonal and 1 on it: the label may stand for other classes."""
     log_shares = _log_shares(numbers)
-    accepted = [
-        predictions.logits[..., k] + read_vector(log_shares[:, k], predictions.rows)
-        for k in range(predictions.num_classes)
-    ]
-    # Class by class, as in `Predictions`; not from p, which is 0 where logits are far apart.
-    top = reduce(ops.maximum, accepted)
-    log_normalizer = top + ops.log(sum(ops.exp(logit - top) for logit in accepted))
+    # Not from p, which is 0 where logits are far apart.
+    top = predictions.class_max(lambda part: part.logits + part.read(log_shares))
+    total = predictions.class_sum(lambda part: ops.exp(part.logits + part.read(log_shares) - part.beside(top)))
+    log_normalizer = top + ops.log(total)
     return predictions.log_normalizer - log_normalizer, log_normalizer
 
 
 def _label_set_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
-    accepted = predictions.logits + read_rows(_log_shares(numbers), predictions.rows)
-    return scale[..., None] * (predictions.probabilities - ops.exp(accepted - residual[..., None]))
+    classes = predictions.classes
+    accepted = classes.logits + classes.read(_log_shares(numbers))
+    return scale[..., None] * (classes.probabilities - ops.exp(accepted - residual[..., None]))
 
 
 def _log_shares(numbers: Numbers) -> Tensor:
@@ -134,10 +135,10 @@ def _relabel(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor
 
 
 def _relabel_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
-    kept = residual[..., None]
-    called = predictions.predicted[..., None] == ops.arange(predictions.num_classes, dtype="int32")
-    target = kept * ops.cast(predictions.is_label, scale.dtype) + (1.0 - kept) * ops.cast(called, scale.dtype)
-    return scale[..., None] * (predictions.probabilities - target)
+    kept, classes = residual[..., None], predictions.classes
+    called = predictions.predicted[..., None] == classes.indices
+    target = kept * ops.cast(classes.is_label, scale.dtype) + (1.0 - kept) * ops.cast(called, scale.dtype)
+    return scale[..., None] * (classes.probabilities - target)
 
 
 CROSSENTROPY = PixelTerm(_crossentropy, _crossentropy_gradients)

@@ -15,9 +15,9 @@ from fnmask.losses.mask_arguments import MaskArguments
 from fnmask.losses.masked_loss import MaskedLoss
 from fnmask.losses.masks import Weigher, weigh_labels, weigh_pixels
 from fnmask.losses.numbers import Check
-from fnmask.losses.predictions import Predictions
+from fnmask.losses.predictions import ClassPart, Predictions
 from fnmask.losses.region_terms import RegionTerm
-from fnmask.losses.tables import as_logits, class_sum, off_diagonal, ramped
+from fnmask.losses.tables import as_logits, off_diagonal, ramped
 from fnmask.shapes import Tensor
 
 
@@ -123,8 +123,12 @@ def _backward(
 ) -> Tensor:
     m, log_normalizer, *of_term = residuals
     predictions = Predictions(rows, as_logits(logits), log_normalizer)
-    slopes = step.term.slopes(predictions, m, tuple(of_term))
-    p = predictions.probabilities
+    classes = predictions.classes
+
+    def slopes(part: ClassPart) -> Tensor:
+        return step.term.slopes(part, m, tuple(of_term))
+
     # Through the softmax: dL/dz_k = p_k (g_k - sum_j g_j p_j) with g = dL/dp.
-    gradients = upstream * p * (slopes - class_sum(slopes * p)[..., None])
+    mean = predictions.expected(slopes)
+    gradients = upstream * classes.probabilities * (slopes(classes) - mean[..., None])
     return ops.cast(predictions.only_valid(gradients), logits.dtype)

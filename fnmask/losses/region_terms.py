@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from keras import ops
 
-from fnmask.losses.predictions import Predictions
-from fnmask.losses.tables import class_sum, pixel_sum, pixel_sum_by_class
+from fnmask.losses.predictions import ClassPart, Predictions
+from fnmask.losses.sums import pixel_sum
 from fnmask.shapes import Tensor
 
 Numbers = Mapping[str, Tensor]
@@ -32,11 +32,11 @@ class RegionTerm:
 
     Attributes:
         loss: (predictions, m, numbers) -> L, and residuals for `slopes`.
-        slopes: (predictions, m, residuals) -> dL/dp `(B, H, W, C)`.
+        slopes: (some of the classes, m, residuals) -> dL/dp of those, `(B, H, W, n)`.
     """
 
     loss: Callable[[Predictions, Tensor, Numbers], tuple[Tensor, tuple[Tensor, ...]]]
-    slopes: Callable[[Predictions, Tensor, tuple[Tensor, ...]], Tensor]
+    slopes: Callable[[ClassPart, Tensor, tuple[Tensor, ...]], Tensor]
 
 
 def _tversky(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -48,8 +48,7 @@ def _tversky(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Ten
     a, b, s = (numbers[name] for name in ("false_positive_weight", "false_negative_weight", "smoothing"))
     hits = predictions.sum_per_class(m * ops.exp(predictions.log_probability))
     missed = predictions.sum_per_class(m * -ops.expm1(predictions.log_probability))
-    elsewhere = ops.where(predictions.is_label, 0.0, predictions.only_valid(predictions.probabilities))
-    errors = a * pixel_sum_by_class(m, elsewhere) + b * missed
+    errors = a * predictions.pixel_sum(_elsewhere, m) + b * missed
     denominator = hits + errors + s
     miss = ops.divide_no_nan(errors, denominator)
     losses, steepness = _rooted(miss, numbers)
@@ -57,6 +56,12 @@ def _tversky(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Ten
     # dT/dp is m (1 - (1 - b) T) / D at a pixel of k and -m a T / D at another one, with D the denominator of T.
     slope = ops.divide_no_nan(share * steepness, denominator)
     return ops.sum(share * losses), (-slope * (b + (1.0 - b) * miss), slope * a * (1.0 - miss))
+
+
+def _elsewhere(predictions: Predictions, m: Tensor) -> Tensor:
+    """m (1 - y_k) p_k."""
+    classes = predictions.classes
+    return m[..., None] * ops.where(classes.is_label, 0.0, predictions.only_valid(classes.probabilities))
 
 
 def _rooted(miss: Tensor, numbers: Numbers) -> tuple[Tensor, Tensor]:
@@ -75,9 +80,9 @@ def _class_shares(labeled: Tensor, numbers: Numbers) -> Tensor:
     return ops.divide_no_nan(present, ops.sum(present))
 
 
-def _tversky_slopes(predictions: Predictions, m: Tensor, residuals: tuple[Tensor, ...]) -> Tensor:
-    on, off = residuals
-    return m[..., None] * ops.where(predictions.is_label, on, off)
+def _tversky_slopes(classes: ClassPart, m: Tensor, residuals: tuple[Tensor, ...]) -> Tensor:
+    on, off = (slope[classes.part] for slope in residuals)
+    return classes.beside(m) * ops.where(classes.is_label, on, off)
 
 
 def _lovasz(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Tensor, tuple[Tensor]]:
@@ -90,21 +95,22 @@ def _lovasz(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Tens
     class may change places, which moves l_k by less than that. Within a bin labeled pixels come first, and the steps of
     the others are their mean. The tables take 2 MB per class.
     """
-    classes, is_label = predictions.num_classes, ops.cast(predictions.is_label, m.dtype)
+    classes, count = predictions.classes, predictions.num_classes
     weight = ops.broadcast_to(m[..., None], ops.shape(predictions.logits))
-    errors = weight * ops.abs(is_label - predictions.only_valid(predictions.probabilities))
-    cells = _falling_bins(errors) + _BINS * ops.arange(classes, dtype="int32")
-    cells_of_labels = ops.sum(ops.where(predictions.is_label, cells, 0), axis=-1)
-    labeled, counted = _by_bin(m, cells_of_labels, classes), _by_bin(weight, cells, classes)
+    errors = weight * ops.abs(ops.cast(classes.is_label, m.dtype) - predictions.only_valid(classes.probabilities))
+    cells = _falling_bins(errors) + _BINS * classes.indices
+    cells_of_labels = ops.sum(ops.where(classes.is_label, cells, 0), axis=-1)
+    labeled, counted = _by_bin(m, cells_of_labels, count), _by_bin(weight, cells, count)
     found, wrong = ops.cumsum(labeled, axis=-1), ops.cumsum(counted - labeled, axis=-1)
     total = found[:, -1:]
     before, after = total + wrong - (counted - labeled), total + wrong
     on, off = ops.divide_no_nan(1.0, before), ops.divide_no_nan(total - found, before * after)
     share = _class_shares(total[:, 0], numbers)
     table = ops.reshape(share[:, None, None] * ops.stack([off, on], axis=-1), (-1,))
-    steps = weight * ops.take(table, 2 * cells + ops.cast(predictions.is_label, "int32"))
+    steps = weight * ops.take(table, 2 * cells + ops.cast(classes.is_label, "int32"))
     slopes = weight * steps
-    return pixel_sum(class_sum(errors * steps)), (ops.where(predictions.is_label, -slopes, slopes),)
+    value = pixel_sum(predictions.class_sum(lambda part: errors[..., part.part] * steps[..., part.part]))
+    return value, (ops.where(classes.is_label, -slopes, slopes),)
 
 
 def _falling_bins(errors: Tensor) -> Tensor:
@@ -121,8 +127,8 @@ def _by_bin(values: Tensor, cells: Tensor, classes: int) -> Tensor:
     return ops.reshape(ops.segment_sum(*flat, num_segments=classes * _BINS), (classes, _BINS))
 
 
-def _lovasz_slopes(predictions: Predictions, m: Tensor, residuals: tuple[Tensor, ...]) -> Tensor:
-    return residuals[0]
+def _lovasz_slopes(classes: ClassPart, m: Tensor, residuals: tuple[Tensor, ...]) -> Tensor:
+    return residuals[0][..., classes.part]
 
 
 TVERSKY = RegionTerm(_tversky, _tversky_slopes)
