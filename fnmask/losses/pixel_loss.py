@@ -108,14 +108,14 @@ def _compile(step: _Step) -> tuple[Any, Any]:
 def _forward(
     step: _Step, logits: Tensor, rows: Tensor, sample_weight: Tensor, numbers: Mapping[str, Tensor]
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The reduced loss, or the map; and what the backward needs: dL/dl, the log-normalizer, the residual.
+    """The reduced loss, or the map; and what the backward needs: dL/dl, the log-normalizer, the maps of the term.
 
     The weights come along because XLA computes what is returned in a kernel of its own; as a part of the others, the
     mask `expectation` would take twice the time.
     """
     predictions = Predictions(rows, as_logits(logits))
     numbers = predictions.as_dtype(numbers)
-    losses, residual = step.term.losses(predictions, numbers)
+    losses, maps = step.term.losses(predictions, numbers)
     weights = weigh_pixels(predictions, numbers, step.mask) if step.mask else predictions.labeled
     sample_weight = ops.cast(sample_weight, weights.dtype)
     omega = read_vector(numbers["class_weights"], predictions.rows)
@@ -128,7 +128,7 @@ def _forward(
     scale = omega * weights * sample_weight / ops.where(whole == 0, float("inf"), whole)
     weighted = ops.where(predictions.is_valid, scale * losses, 0.0)
     value = weighted if step.reduction == "none" else pixel_sum(weighted)
-    return value, (scale, predictions.log_normalizer, ops.cast(residual, scale.dtype), weights)
+    return value, (weights, scale, predictions.log_normalizer, *maps)
 
 
 def _backward(
@@ -140,9 +140,9 @@ def _backward(
     sample_weight: Tensor,
     numbers: Mapping[str, Tensor],
 ) -> Tensor:
-    scale, log_normalizer, residual, _ = residuals
+    _, scale, log_normalizer, *maps = residuals
     predictions = Predictions(rows, as_logits(logits), log_normalizer)
-    gradients = step.term.gradients(predictions, predictions.as_dtype(numbers), upstream * scale, residual)
+    gradients = step.term.gradients(predictions, predictions.as_dtype(numbers), upstream * scale, *maps)
     return ops.cast(predictions.only_valid(gradients), logits.dtype)
 
 

@@ -22,26 +22,26 @@ class PixelTerm:
     """A loss of single pixels.
 
     Attributes:
-        losses: (predictions, numbers) -> l `(B, H, W)`, >= 0, finite where the logits are; and what `gradients` needs
-            of the same pass, `(B, H, W)` or a number.
-        gradients: (predictions, numbers, scale, residual) -> scale * dl/dz `(B, H, W, C)`, for scale `(B, H, W)`.
+        losses: (predictions, numbers) -> l `(B, H, W)`, >= 0, finite where the logits are; and the maps that
+            `gradients` needs of the same pass.
+        gradients: (predictions, numbers, scale, *maps) -> scale * dl/dz `(B, H, W, C)`, for scale `(B, H, W)`.
     """
 
-    losses: Callable[[Predictions, Numbers], tuple[Tensor, Tensor | float]]
-    gradients: Callable[[Predictions, Numbers, Tensor, Tensor], Tensor]
+    losses: Callable[[Predictions, Numbers], tuple[Tensor, tuple[Tensor, ...]]]
+    gradients: Callable[..., Tensor]
 
 
-def _crossentropy(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, float]:
+def _crossentropy(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, tuple[()]]:
     """-log p_y; smoothed, -sum_k t_k log p_k with t = (1 - epsilon) onehot(y) + epsilon / C."""
     losses = -predictions.log_probability
     if "label_smoothing" not in numbers:
-        return losses, 1.0
+        return losses, ()
     epsilon = numbers["label_smoothing"]
     mean_logit = predictions.class_sum(lambda part: part.logits) / predictions.num_classes
-    return (1.0 - epsilon) * losses + epsilon * (predictions.log_normalizer - mean_logit), 1.0
+    return (1.0 - epsilon) * losses + epsilon * (predictions.log_normalizer - mean_logit), ()
 
 
-def _crossentropy_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
+def _crossentropy_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor) -> Tensor:
     target = ops.cast(predictions.classes.is_label, scale.dtype)
     if "label_smoothing" in numbers:
         epsilon = numbers["label_smoothing"]
@@ -49,7 +49,7 @@ def _crossentropy_gradients(predictions: Predictions, numbers: Numbers, scale: T
     return scale[..., None] * (predictions.classes.probabilities - target)
 
 
-def _focal(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
+def _focal(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, tuple[Tensor]]:
     """(1 - p_y) ** gamma * -log p_y, both factors from the log-odds: neither rounds to 0 before it has to.
 
     h = q**gamma + gamma p q**(gamma - 1) (-log p) with q = 1 - p, where (-log p) / q -> 1 as q -> 0: the power
@@ -64,33 +64,33 @@ def _focal(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
     is_sure = odds < -15.0
     ratio = ops.where(is_sure, 1.0, -log_p / ops.where(is_sure, 1.0, q))
     focus = ops.exp(gamma * log_q)
-    return focus * -log_p, focus * (1.0 + gamma * p * ratio)
+    return focus * -log_p, (focus * (1.0 + gamma * p * ratio),)
 
 
-def _generalized(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
+def _generalized(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, tuple[Tensor]]:
     """(1 - p_y ** q) / q, with h = p_y ** q."""
     power = numbers["q"] * predictions.log_probability
-    return -ops.expm1(power) / numbers["q"], ops.exp(power)
+    return -ops.expm1(power) / numbers["q"], (ops.exp(power),)
 
 
-def _toward_label(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
-    """h (p - onehot(y)), with h as the residual."""
-    slope, classes = (scale * residual)[..., None], predictions.classes
+def _toward_label(predictions: Predictions, numbers: Numbers, scale: Tensor, steepness: Tensor) -> Tensor:
+    """h (p - onehot(y))."""
+    slope, classes = (scale * steepness)[..., None], predictions.classes
     return slope * (classes.probabilities - ops.cast(classes.is_label, slope.dtype))
 
 
-def _expected_cost(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
+def _expected_cost(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, tuple[Tensor]]:
     """mu * -log p_y + lambda * sum_k E[y, k] p_k, with E = A off the diagonal and 0 on it."""
     share, cost = _cost_shares(numbers)
     expected = predictions.expected(lambda part: _costs(part, numbers))
-    return share * -predictions.log_probability + cost * expected, expected
+    return share * -predictions.log_probability + cost * expected, (expected,)
 
 
-def _expected_cost_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
+def _expected_cost_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, expected: Tensor) -> Tensor:
     share, cost = _cost_shares(numbers)
     classes = predictions.classes
     p = classes.probabilities
-    toward_cheap = p * (_costs(classes, numbers) - residual[..., None])
+    toward_cheap = p * (_costs(classes, numbers) - expected[..., None])
     return scale[..., None] * (share * (p - ops.cast(classes.is_label, p.dtype)) + cost * toward_cheap)
 
 
@@ -105,20 +105,20 @@ def _costs(classes: ClassPart, numbers: Numbers) -> Tensor:
     return ops.where(classes.is_label, 0.0, classes.read(numbers["error_weights"]))
 
 
-def _label_set(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
+def _label_set(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, tuple[Tensor]]:
     """-log sum_k R[y, k] p_k with R = 1 - A off the diagonal and 1 on it: the label may stand for other classes."""
     log_shares = _log_shares(numbers)
     # Not from p, which is 0 where logits are far apart.
     top = predictions.class_max(lambda part: part.logits + part.read(log_shares))
     total = predictions.class_sum(lambda part: ops.exp(part.logits + part.read(log_shares) - part.beside(top)))
-    log_normalizer = top + ops.log(total)
-    return predictions.log_normalizer - log_normalizer, log_normalizer
+    log_accepted = top + ops.log(total)
+    return predictions.log_normalizer - log_accepted, (log_accepted,)
 
 
-def _label_set_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
+def _label_set_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, log_accepted: Tensor) -> Tensor:
     classes = predictions.classes
     accepted = classes.logits + classes.read(_log_shares(numbers))
-    return scale[..., None] * (classes.probabilities - ops.exp(accepted - residual[..., None]))
+    return scale[..., None] * (classes.probabilities - ops.exp(accepted - log_accepted[..., None]))
 
 
 def _log_shares(numbers: Numbers) -> Tensor:
@@ -127,17 +127,20 @@ def _log_shares(numbers: Numbers) -> Tensor:
     return ops.log(1.0 - matrix + ops.eye(matrix.shape[0], dtype=matrix.dtype))
 
 
-def _relabel(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, Tensor]:
+def _relabel(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Cross-entropy against a onehot(y) + (1 - a) onehot(y_hat), with a = A[y, y_hat]."""
-    matrix = ramped(numbers["error_weights"], numbers["ramp"])
-    kept = read_matrix(matrix, predictions.rows, predictions.predicted)
-    return -kept * predictions.log_probability - (1.0 - kept) * predictions.predicted_log_probability, kept
+    matrix, called = ramped(numbers["error_weights"], numbers["ramp"]), predictions.predicted
+    kept = read_matrix(matrix, predictions.rows, called)
+    losses = -kept * predictions.log_probability - (1.0 - kept) * predictions.predicted_log_probability
+    return losses, (kept, called)
 
 
-def _relabel_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, residual: Tensor) -> Tensor:
-    kept, classes = residual[..., None], predictions.classes
-    called = predictions.predicted[..., None] == classes.indices
-    target = kept * ops.cast(classes.is_label, scale.dtype) + (1.0 - kept) * ops.cast(called, scale.dtype)
+def _relabel_gradients(
+    predictions: Predictions, numbers: Numbers, scale: Tensor, kept: Tensor, called: Tensor
+) -> Tensor:
+    kept, classes = kept[..., None], predictions.classes
+    is_called = ops.cast(called[..., None] == classes.indices, scale.dtype)
+    target = kept * ops.cast(classes.is_label, scale.dtype) + (1.0 - kept) * is_called
     return scale[..., None] * (classes.probabilities - target)
 
 

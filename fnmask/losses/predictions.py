@@ -81,7 +81,7 @@ class Predictions:
     @cached_property
     def predicted_log_probability(self) -> Tensor:
         """log max_k p_k."""
-        return self.top_logit - self.log_normalizer
+        return self._logit_of(self.predicted) - self.log_normalizer
 
     @cached_property
     def rival(self) -> Tensor:

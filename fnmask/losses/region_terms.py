@@ -115,8 +115,9 @@ def _lovasz(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Tens
 
 def _falling_bins(errors: Tensor) -> Tensor:
     """The bin of each error, int32 in [0, _BINS): 0 for the largest error of its class."""
-    largest = ops.max(errors, axis=(0, 1, 2))
-    scaled = errors * ops.divide_no_nan(float(_BINS - 1), largest)
+    largest = ops.max(errors, axis=(0, 1, 2)) / (_BINS - 1)
+    # Divided where it could be multiplied: XLA keeps quotients, and would compute the errors anew for each use.
+    scaled = errors / ops.where(largest > 0, largest, float("inf"))
     # Not a number is no place in a table; the errors themselves carry it on into the loss.
     return _BINS - 1 - ops.cast(ops.where(scaled >= 0, scaled, 0.0), "int32")
 
