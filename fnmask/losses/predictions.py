@@ -156,16 +156,6 @@ class Predictions:
         sums = ops.segment_sum(ops.reshape(values, (-1,)), parts * size + rows, num_segments=_PARTS * size)
         return ops.sum(ops.reshape(sums, (_PARTS, size)), axis=0)[: self.num_classes]
 
-    @cached_property
-    def _strongest_other(self) -> tuple[Tensor, Tensor]:
-        # Class by class, which XLA for CPUs fuses into one pass; a reduction over masked logits takes it five.
-        index = ops.where(self.rows == 0, 1, 0)
-        best = ops.full_like(self.top_logit, float("-inf"))
-        for k in range(self.num_classes):
-            logit = ops.where(self.rows == k, float("-inf"), self.logits[..., k])
-            index, best = ops.where(logit > best, k, index), ops.maximum(logit, best)
-        return index, best
-
     def _over_classes(
         self, term: Callable[["ClassPart"], Tensor], together: Callable[..., Tensor], pair: Callable[..., Tensor]
     ) -> Tensor:

@@ -1,6 +1,6 @@
 """The collapse canary: a small network loses a class whose misses cost nothing from the first step on.
 
-Never calling the class is then an optimum. The class is water: 10 to 16 % of the pixels, and the easiest to learn.
+Never calling the class is then an optimum. The class is water, 16 % of the pixels and the easiest to learn.
 Adam runs at 0.06, where the first steps take the network to that optimum before it has learned what water looks like.
 At the default rate of 0.001 it is up to chance: a class of which an untrained network calls some pixels right can grow.
 """
@@ -65,7 +65,7 @@ def test_a_warm_up_or_the_soft_form_keeps_it(train, seed, overrides):  # P40
     metrics = train(seed, *overrides)
     assert metrics["val/recall/water"][-1] > 0.5
     masked = metrics["train/masked_fraction"][-1]
-    assert masked == 0 if overrides == ("loss=plain",) else 0 < masked < 0.5
+    assert masked == 0 if overrides == ("loss=plain",) else 0 < masked < 0.8
 
 
 @each_seed

@@ -23,7 +23,7 @@ REGION_READINGS = [(base, mask) for base in REGION_BASES for mask in (*MASKS, No
 
 @pytest.mark.parametrize(("base", "mask"), PIXEL_READINGS)
 def test_losses_over_pixels_are_the_oracles(base, mask):  # P1
-    @examples(3)
+    @examples(3 if mask else 12)  # the gradient of each mask is the same, that of each label loss its own
     @given(case=cases(), variant=variants([base], [mask]), data=st.data())
     def check(case, variant, data):
         case = variant.fitted(case)
