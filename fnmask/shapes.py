@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+_ROUNDING = 1e-3
+"""By how much shares that sum to 1 may miss it."""
+
 Tensor = Any
 """A tensor of whichever backend Keras runs on, or a NumPy array. Keras ships no types."""
 
@@ -29,11 +32,18 @@ def check_num_classes(num_classes: int) -> None:
 
 def check_class_indices(indices: Sequence[int], *, num_classes: int, name: str) -> None:
     """Raises ValueError unless the indices are distinct class ids."""
+    if not all(is_integer(index) for index in indices):
+        raise ValueError(f"{name}={list(indices)}, but a class is named by its id, an integer.")
     wrong = [index for index in indices if not 0 <= index < num_classes]
     if wrong:
         raise ValueError(f"{name}={list(indices)} holds {wrong}, but class ids run from 0 to {num_classes - 1}.")
     if len(set(indices)) != len(indices):
         raise ValueError(f"{name}={list(indices)} names a class twice; name each class once.")
+
+
+def is_integer(value: object) -> bool:
+    """Whether it is an integer of Python or NumPy, and no truth value."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def check_option(value: str, *, allowed: Sequence[str], name: str) -> None:
@@ -59,7 +69,11 @@ def check_logits(y_true: Tensor, y_pred: Tensor) -> None:
     """Raises ValueError unless labels `(B, H, W[, 1 or C])` go with logits `(B, H, W, C)`; unknown sizes pass."""
     if len(y_pred.shape) != 4:
         raise ValueError(f"Logits have shape (B, H, W, C), not {tuple(y_pred.shape)}.")
-    check_num_classes(y_pred.shape[-1])
+    if y_pred.shape[-1] == 1:
+        raise ValueError(
+            f"Logits of shape {tuple(y_pred.shape)} have one channel, but the loss expects one per class, at least 2. "
+            "For a network with a single logit z, give it (0, z)."
+        )
     check_same_pixels(y_true, y_pred)
 
 
@@ -100,6 +114,8 @@ def check_labels(y_true: Tensor, *, num_classes: int, ignore_class: int | None) 
         from keras import ops  # here, because configurations are checked without loading a backend
 
         labels = ops.convert_to_numpy(y_true)
+        if labels.dtype.kind not in "biuf":
+            raise ValueError(f"The labels are of the type {labels.dtype}, but a label is the number of a class.")
         if is_one_hot(y_true):
             _check_one_hot(labels)
         else:
@@ -109,7 +125,7 @@ def check_labels(y_true: Tensor, *, num_classes: int, ignore_class: int | None) 
 def _check_one_hot(labels: np.ndarray[Any, Any]) -> None:
     """Raises ValueError unless every vector is a distribution over classes, or all zero, which is void."""
     total = labels.sum(axis=-1, dtype=np.float64)
-    is_share = (labels >= 0).all(axis=-1) & ((total == 0) | (np.abs(total - 1) < 1e-3))
+    is_share = (labels >= 0).all(axis=-1) & ((total == 0) | (np.abs(total - 1) < _ROUNDING))
     if not is_share.all():
         first = labels[~is_share][0].tolist()
         raise ValueError(
@@ -140,7 +156,7 @@ def label_rows(y_true: Tensor, *, num_classes: int, ignore_class: int | None) ->
 
     Args:
         y_true: labels `(B, H, W)` or `(B, H, W, 1)` of any number type, or one-hot `(B, H, W, C)` where an all-zero
-            vector is void. Soft labels count as their largest entry.
+            vector is void. Soft labels count as their largest entry; what is no distribution is undeclared.
         num_classes: C.
         ignore_class: the label that marks void, any integer, or None.
 
@@ -163,6 +179,9 @@ def label_rows(y_true: Tensor, *, num_classes: int, ignore_class: int | None) ->
     if ignore_class is not None:
         rows = ops.where(labels == ignore_class, num_classes, rows)
     if is_one_hot(y_true):
+        shares = ops.cast(y_true, "float32")
+        is_share = ops.logical_and(ops.all(shares >= 0, axis=-1), ops.abs(ops.sum(shares, axis=-1) - 1) < _ROUNDING)
+        rows = ops.where(is_share, rows, num_classes + 1)
         rows = ops.where(ops.all(ops.equal(y_true, 0), axis=-1), num_classes, rows)
     return rows
 
@@ -173,7 +192,7 @@ def check_sample_weight(sample_weight: Tensor, y_pred: Tensor) -> None:
     Where the weights can be read, it also raises for one that is negative or not finite.
     """
     shape, pixels = tuple(sample_weight.shape), tuple(y_pred.shape)[:3]
-    allowed = (pixels[:1], (pixels[0], 1), (pixels[0], 1, 1), pixels)
+    allowed = (pixels[:1], (pixels[0], 1), (pixels[0], 1, 1), pixels, (*pixels, 1))
     if not any(_is_compatible(shape, other) for other in allowed):
         raise ValueError(
             f"sample_weight of shape {shape} does not go with logits of shape {tuple(y_pred.shape)}; "
@@ -203,7 +222,7 @@ def _are_probabilities(y_pred: Tensor) -> bool:
 
     values = np.asarray(ops.convert_to_numpy(ops.cast(y_pred, "float32")))
     # The logits of a single pixel may sum to 1 by chance, those of several do not.
-    return values[..., 0].size > 1 and bool((values >= 0).all() and (np.abs(values.sum(axis=-1) - 1) < 1e-3).all())
+    return values[..., 0].size > 1 and bool((values >= 0).all() and (np.abs(values.sum(axis=-1) - 1) < _ROUNDING).all())
 
 
 def _is_compatible(shape: tuple[int | None, ...], other: tuple[int | None, ...]) -> bool:

@@ -192,7 +192,7 @@ def test_weights_by_hand_are_one_for_each_class():
         ("loss=confusions loss.confusions={road:{road:0}}", "loss: confusions weighs class 2 called 2, but that is no"),
         (
             "loss=attenuate_fn loss.target=[road,water] loss.alpha=[0.5]",
-            "loss: alpha=[0.5] has 1 numbers for 2 targets",
+            "loss: alpha=[0.5] has 1 numbers for 2 classes",
         ),
     ],
 )

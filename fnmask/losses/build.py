@@ -59,6 +59,12 @@ def build_loss(loss: LossSpec, base: BaseSpec, *, class_weights: ArrayLike, igno
     Raises:
         ValueError: the variant does not go with the base, or a number is out of its range.
     """
+    if not isinstance(loss, LossSpec) or not isinstance(base, BaseSpec):
+        raise ValueError(
+            f"build_loss({loss!r}, {base!r}), but it takes specs, such as variants.plain(num_classes=5, target=2) of "
+            'fnmask.losses.variants and bases.crossentropy(label_smoothing=None, normalizer="valid") of '
+            "fnmask.losses.bases."
+        )
     check_together(loss, base)
     shared = {
         "error_weights": loss.error_weights,

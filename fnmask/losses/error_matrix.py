@@ -6,13 +6,13 @@ All ones is the plain loss. Row c off the diagonal = alpha lets off the false ne
 positives, a single entry one confusion.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fnmask.shapes import check_class_indices, check_num_classes
+from fnmask.shapes import check_class_indices, check_num_classes, is_integer
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -45,6 +45,9 @@ def error_weights(
         >>> error_weights(3, false_negatives={1: 0.25}).tolist()
         [[1.0, 1.0, 1.0], [0.25, 1.0, 0.25], [1.0, 1.0, 1.0]]
     """
+    _check_mapping(false_negatives, name="false_negatives", key="class")
+    _check_mapping(false_positives, name="false_positives", key="class")
+    _check_mapping(confusions, name="confusions", key="(true class, predicted class)")
     rows, columns, entries = false_negatives or {}, false_positives or {}, confusions or {}
     check_num_classes(num_classes)
     check_class_indices(list(rows), num_classes=num_classes, name="false_negatives")
@@ -61,6 +64,42 @@ def error_weights(
         check_class_indices([true_class, predicted_class], num_classes=num_classes, name="confusions")
         matrix[true_class, predicted_class] = weight
     return check_error_weights(matrix, num_classes=num_classes)
+
+
+def _check_mapping(weights: Any, *, name: str, key: str) -> None:
+    if not isinstance(weights, Mapping | None):
+        raise ValueError(f"{name}={weights!r}, but it maps a {key} to a weight, such as 0.")
+    for of, weight in (weights or {}).items():
+        check_weight(weight, name=f"{name}[{of!r}]")
+
+
+def class_ids(classes: int | Sequence[int], *, num_classes: int, name: str) -> tuple[int, ...]:
+    """One class or several as a tuple of ids; raises ValueError for what is none, or named twice."""
+    check_num_classes(num_classes)
+    given = classes.tolist() if isinstance(classes, np.ndarray | np.generic) else classes
+    several = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
+    if not all(is_integer(index) for index in several):
+        raise ValueError(f"{name}={classes!r}, but it is a class id, or a list of them.")
+    check_class_indices(several, num_classes=num_classes, name=name)
+    return several
+
+
+def weight_of_each(classes: Sequence[int], weights: float | Sequence[float], *, name: str) -> dict[int, float]:
+    """Class -> weight, from one weight for all or one for each; raises ValueError unless they are finite and >= 0."""
+    given: Any = weights.tolist() if isinstance(weights, np.ndarray | np.generic) else weights
+    each = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given] * len(classes)
+    if len(each) != len(classes):
+        raise ValueError(f"{name}={weights} has {len(each)} numbers for {len(classes)} classes; give one, or one each.")
+    for weight in each:
+        check_weight(weight, name=name)
+    return dict(zip(classes, each, strict=True))
+
+
+def check_weight(weight: float, *, name: str) -> None:
+    """Raises ValueError unless the weight is one finite number >= 0."""
+    is_number = isinstance(weight, int | float | np.number) and not isinstance(weight, bool)
+    if not is_number or not 0 <= weight < np.inf:
+        raise ValueError(f"{name}={weight!r}, but a weight is a finite number, and not negative.")
 
 
 def check_error_weights(matrix: ArrayLike, *, num_classes: int) -> FloatArray:
@@ -82,6 +121,8 @@ def check_error_weights(matrix: ArrayLike, *, num_classes: int) -> FloatArray:
 
 def check_class_weights(weights: ArrayLike, *, num_classes: int) -> FloatArray:
     """The weights as float32 `(C,)`; raises ValueError unless there is one finite weight >= 0 per class."""
+    if isinstance(weights, Mapping):
+        raise ValueError(f"class_weights={weights!r}, but it is a list in the order of the {num_classes} classes.")
     checked = np.asarray(weights, dtype=np.float32)
     if checked.shape != (num_classes,):
         raise ValueError(f"class_weights has shape {checked.shape}, but {num_classes} classes need ({num_classes},).")

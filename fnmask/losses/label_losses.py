@@ -100,8 +100,8 @@ class RelabelCrossentropy(_LabelLoss):
 
         l = -a log p_y - (1 - a) log p_y_hat        a = stop_gradient(A[y, y_hat])
 
-    It pushes missed pixels further away from their label; a contrast to the masks, seldom what is wanted. Takes every
-    argument of `PixelLoss` and `MaskedLoss`, and:
+    It pushes missed pixels further away from their label where p_y > a; a contrast to the masks, seldom wanted. Takes
+    every argument of `PixelLoss` and `MaskedLoss`, and:
 
     Args:
         num_classes: C, at least 2.

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import TypedDict, get_args
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from fnmask.losses.error_matrix import class_ids, weight_of_each
 from fnmask.losses.kinds import MaskKind
 from fnmask.losses.masks import MASK_NUMBERS
 from fnmask.losses.numbers import scalar
-from fnmask.shapes import check_class_indices, check_option
+from fnmask.shapes import check_option
 
 _MASK_DEFAULTS = {"power": 1.0, "temperature": 1.0, "threshold": 0.5}
 
@@ -18,7 +18,7 @@ class MaskArguments(TypedDict, total=False):
     """The arguments that every masked loss takes, see `MaskedLoss`."""
 
     ignore_false_negatives_of: int | Sequence[int] | None
-    alpha: float
+    alpha: float | Sequence[float]
     error_weights: ArrayLike | None
     class_weights: ArrayLike | None
     ramp: float
@@ -47,13 +47,11 @@ def mask_numbers(mask: str, given: Mapping[str, float | None]) -> dict[str, floa
     return {name: _MASK_DEFAULTS[name] if (value := given[name]) is None else value for name in read}
 
 
-def false_negatives(classes: int | Sequence[int] | None, alpha: float, num_classes: int) -> dict[int, float]:
+def false_negatives(
+    classes: int | Sequence[int] | None, alpha: float | Sequence[float], num_classes: int
+) -> dict[int, float]:
     """Class -> weight; refuses what is no class, and a weight without a class."""
-    given = [] if classes is None else [classes] if isinstance(classes, int | np.integer) else list(classes)
-    if not given and alpha != 0:
+    named = () if classes is None else class_ids(classes, num_classes=num_classes, name="ignore_false_negatives_of")
+    if not named and alpha != 0:
         raise ValueError(f"alpha={alpha} has no effect without ignore_false_negatives_of; name the class.")
-    if not all(isinstance(index, int | np.integer) for index in given):
-        raise ValueError(f"ignore_false_negatives_of={classes!r}, but it is a class id, or a list of them.")
-    indices = [int(index) for index in given]
-    check_class_indices(indices, num_classes=num_classes, name="ignore_false_negatives_of")
-    return dict.fromkeys(indices, alpha)
+    return weight_of_each(named, alpha, name="alpha")

@@ -24,8 +24,19 @@ from fnmask.shapes import (
     check_not_probabilities,
     check_num_classes,
     check_sample_weight,
+    is_integer,
     label_rows,
 )
+
+# Arguments of the losses of others -> what to write here.
+_ADVICE = {
+    "from_logits": "It always reads logits: remove the softmax of the model.",
+    "beta": "The weights of false positives and false negatives are false_positive_weight and false_negative_weight.",
+    "smooth": "Its name is smoothing, in pixels.",
+    "axis": "The classes are the last axis, and regions are those of the whole batch.",
+    "reduction": "A loss over regions is one number for the batch.",
+    "dtype": "It is computed in float32, or in float64 for float64 logits.",
+}
 
 
 class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
@@ -39,7 +50,7 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
     Args:
         num_classes: C, at least 2.
         ignore_false_negatives_of: the class, or classes, whose missed pixels weigh `alpha`.
-        alpha: that weight, >= 0; 0 ignores them.
+        alpha: that weight, >= 0, one or a list with one for each class; 0 ignores them.
         error_weights: the full matrix `(C, K)` instead of the two above; default all ones, the plain loss.
         class_weights: omega `(C,)` >= 0; default all ones.
         ramp: share of the matrix that counts, in [0, 1].
@@ -59,7 +70,7 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
         name: str,
         reduction: str,
         ignore_false_negatives_of: int | Sequence[int] | None = None,
-        alpha: float = 0.0,
+        alpha: float | Sequence[float] = 0.0,
         error_weights: ArrayLike | None = None,
         class_weights: ArrayLike | None = None,
         ramp: float = 1.0,
@@ -68,10 +79,12 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
         temperature: float | None = None,
         threshold: float | None = None,
         ignore_class: int | None = None,
+        **unknown: Any,
     ) -> None:
         super().__init__(name=name, reduction=reduction)
+        self._refuse(unknown)
         check_num_classes(num_classes)
-        if not isinstance(ignore_class, int | np.integer | None):
+        if ignore_class is not None and not is_integer(ignore_class):
             raise ValueError(f"ignore_class={ignore_class!r}, but it is an integer label, or None.")
         self.num_classes = num_classes
         self.mask = mask
@@ -125,7 +138,7 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
             y_true: labels `(B, H, W)`, `(B, H, W, 1)` or one-hot `(B, H, W, C)`, any integer or float dtype. Soft
                 one-hot labels count as their largest entry.
             y_pred: logits `(B, H, W, C)`; half precision is raised to float32 first.
-            sample_weight: `(B,)`, `(B, 1)` or `(B, H, W)`, >= 0; multiplies the weight of every pixel.
+            sample_weight: `(B,)`, `(B, 1)`, `(B, H, W)` or `(B, H, W, 1)`, >= 0; multiplies the weight of every pixel.
 
         Returns:
             float32 (float64 for float64 logits); NaN if a traced function meets an undeclared label.
@@ -172,6 +185,12 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
     def _weigher(self) -> Weigher:
         return WEIGHERS[self.mask]
 
+    def _refuse(self, unknown: Mapping[str, Any]) -> None:
+        """Raises TypeError for arguments that there are not."""
+        if unknown:
+            advice = " ".join(_ADVICE[name] for name in unknown if name in _ADVICE) or "See the arguments of the class."
+            raise TypeError(f"{type(self).__name__} takes no {', '.join(unknown)}. {advice}")
+
     def _check_together(self, numbers: Mapping[str, FloatArray]) -> None:
         if self.mask in ROW_MASKS:
             check_constant_rows(numbers["error_weights"], reader=f"mask={self.mask!r}")
@@ -190,4 +209,6 @@ def _per_pixel(sample_weight: Tensor, y_pred: Tensor) -> Tensor:
         return ops.ones((1, 1, 1))
     sample_weight = ops.convert_to_tensor(sample_weight, dtype="float32")
     check_sample_weight(sample_weight, y_pred)
+    if len(sample_weight.shape) == 4:
+        return ops.squeeze(sample_weight, axis=-1)
     return sample_weight if len(sample_weight.shape) == 3 else ops.reshape(sample_weight, (-1, 1, 1))

@@ -52,6 +52,11 @@ class Numbers:
         """The numbers that are given, as float32; raises ValueError if they cannot be assigned."""
         unknown = sorted(set(values) - set(self._checks))
         if unknown:
+            if {"alpha", "ignore_false_negatives_of"} & set(unknown):
+                raise ValueError(
+                    f"{', '.join(unknown)} is no number of its own, but part of error_weights; assign "
+                    "error_weights=fnmask.losses.error_weights(num_classes, false_negatives={class: alpha})."
+                )
             raise ValueError(
                 f"This loss was built without {', '.join(unknown)}; it has {', '.join(self._checks)}. "
                 "Build it with a value, so that the number becomes part of the compiled step."

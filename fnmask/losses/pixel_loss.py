@@ -44,7 +44,8 @@ class PixelLoss(MaskedLoss):
             and sets the reduction to `none`, unless that is `sum`.
         hardest_fraction: share of the pixels that the mask has left which count, the hardest ones, in (0, 1]; they are
             chosen in each batch by their weighted loss, and `w` is 0 for the others. None: all, without a choice.
-        reduction: as in every Keras loss; `none` gives the map `(B, H, W)` whose mean is L.
+        reduction: as in every Keras loss; `none` gives the map `(B, H, W)` whose mean is L. Not
+            `mean_with_sample_weight` with the normalizer `weight`, which divides by the sample weights already.
     """
 
     term: PixelTerm
@@ -66,6 +67,11 @@ class PixelLoss(MaskedLoss):
         check_option(normalizer, allowed=get_args(Normalizer), name="normalizer")
         if normalizer == "none" and reduction != "sum":
             reduction = "none"
+        if (normalizer, reduction) == ("weight", "mean_with_sample_weight"):
+            raise ValueError(
+                "normalizer='weight' divides by the sample weights, and reduction='mean_with_sample_weight' would do "
+                "so again. Take reduction='sum_over_batch_size', or another normalizer."
+            )
         if hardest_fraction is not None:
             checks = {"hardest_fraction": scalar("hardest_fraction", low=0, high=1, open_low=True), **checks}
             values = {"hardest_fraction": hardest_fraction, **values}
@@ -126,7 +132,8 @@ def _forward(
     share = divisor(step.normalizer, predictions, weights=weights, class_weights=omega, sample_weight=sample_weight)
     whole = share * _reduced_by(step, weights, sample_weight)
     scale = omega * weights * sample_weight / ops.where(whole == 0, float("inf"), whole)
-    weighted = ops.where(predictions.is_valid, scale * losses, 0.0)
+    # What weighs nothing costs nothing, be its loss infinite or, at void, not a number.
+    weighted = ops.where(scale == 0, 0.0, scale * losses)
     value = weighted if step.reduction == "none" else pixel_sum(weighted)
     return value, (weights, scale, predictions.log_normalizer, *maps)
 

@@ -16,6 +16,8 @@ from fnmask.shapes import Tensor
 
 Numbers = Mapping[str, Tensor]
 
+_HUGE = 1e30
+
 
 @dataclass(frozen=True)
 class PixelTerm:
@@ -58,7 +60,8 @@ def _focal(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, tuple[Te
     odds, gamma = predictions.log_odds_against, numbers["gamma"]
     small = ops.exp(-ops.abs(odds))
     rest = ops.log1p(small)
-    log_p, log_q = -(ops.relu(odds) + rest), -(ops.relu(-odds) + rest)
+    # Bounded, since 0 times infinity would be no number at a label with the logit -inf.
+    log_p, log_q = -ops.minimum(ops.relu(odds) + rest, _HUGE), -(ops.relu(-odds) + rest)
     leads, total = odds < 0, 1.0 + small
     p, q = ops.where(leads, 1.0, small) / total, ops.where(leads, small, 1.0) / total
     is_sure = odds < -15.0
@@ -83,7 +86,7 @@ def _expected_cost(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, 
     """mu * -log p_y + lambda * sum_k E[y, k] p_k, with E = A off the diagonal and 0 on it."""
     share, cost = _cost_shares(numbers)
     expected = predictions.expected(lambda part: _costs(part, numbers))
-    return share * -predictions.log_probability + cost * expected, (expected,)
+    return _times(share, -predictions.log_probability) + cost * expected, (expected,)
 
 
 def _expected_cost_gradients(predictions: Predictions, numbers: Numbers, scale: Tensor, expected: Tensor) -> Tensor:
@@ -131,7 +134,7 @@ def _relabel(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, tuple[
     """Cross-entropy against a onehot(y) + (1 - a) onehot(y_hat), with a = A[y, y_hat]."""
     matrix, called = ramped(numbers["error_weights"], numbers["ramp"]), predictions.predicted
     kept = read_matrix(matrix, predictions.rows, called)
-    losses = -kept * predictions.log_probability - (1.0 - kept) * predictions.predicted_log_probability
+    losses = _times(kept, -predictions.log_probability) - (1.0 - kept) * predictions.predicted_log_probability
     return losses, (kept, called)
 
 
@@ -142,6 +145,11 @@ def _relabel_gradients(
     is_called = ops.cast(called[..., None] == classes.indices, scale.dtype)
     target = kept * ops.cast(classes.is_label, scale.dtype) + (1.0 - kept) * is_called
     return scale[..., None] * (classes.probabilities - target)
+
+
+def _times(share: Tensor, losses: Tensor) -> Tensor:
+    """Their product, 0 where the share is 0 and the loss infinite."""
+    return ops.where(share == 0, 0.0, share * losses)
 
 
 CROSSENTROPY = PixelTerm(_crossentropy, _crossentropy_gradients)

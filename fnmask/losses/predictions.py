@@ -144,8 +144,8 @@ class Predictions:
             predictions = Predictions(self.rows[:, part], self.logits[:, part], self.log_normalizer[:, part])
             return term(predictions, values[:, part])
 
-        terms = map(of_part, image_parts(self.logits.shape[1]))
-        return ops.sum(ops.sum(reduce(ops.add, terms), axis=2), axis=(0, 1))
+        together = [reduce(ops.add, map(of_part, parts)) for parts in image_parts(self.logits.shape[1])]
+        return reduce(ops.add, (ops.sum(ops.sum(each, axis=2), axis=(0, 1)) for each in together))
 
     def sum_per_class(self, values: Tensor) -> Tensor:
         """Sums of a map `(B, H, W)` over the pixels of each class, `(C,)`."""

@@ -49,6 +49,7 @@ class RegionLoss(MaskedLoss):
         by_class: bool = False,
         **mask: Unpack[MaskArguments],
     ) -> None:
+        self._refuse({key: value for key, value in mask.items() if key == "reduction"})
         self.by_class = by_class
         if by_class and mask.get("mask", "argmax") != "argmax":
             raise ValueError(f"mask={mask['mask']!r} has no effect with by_class=True, where no pixel is weighed.")

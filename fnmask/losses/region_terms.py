@@ -8,6 +8,7 @@ With m the weight of a pixel (0 at void), y_k and p_k its one-hot label and prob
 The weight enters all three sums: a pixel of weight 0 is as if it were not there.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -19,8 +20,12 @@ from fnmask.shapes import Tensor
 
 Numbers = Mapping[str, Tensor]
 
-# Of Lovasz-softmax. Sorting takes ten times as long, and is no more exact in float32.
+# Of Lovasz-softmax. Sorting takes ten times as long.
 _BINS = 65536
+
+# Pixels that are added one by one; and in how many parts they come where their number is not known.
+_PART_PIXELS = 65536
+_PARTS = 16
 
 # The step of float32 below 1: where a score comes closer to 1, rounding is all that is left of the difference.
 _RESOLUTION = 6e-8
@@ -93,7 +98,8 @@ def _lovasz(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Tens
 
     Pixels are put in order by a histogram: errors that differ by less than 1 / 65536 of the largest of the
     class may change places, which moves l_k by less than that. Within a bin labeled pixels come first, and the steps of
-    the others are their mean. The tables take 2 MB per class.
+    the others are their mean. The tables take 2 MB per class, and
+    as much again for every 65536 pixels.
     """
     classes, count = predictions.classes, predictions.num_classes
     weight = ops.broadcast_to(m[..., None], ops.shape(predictions.logits))
@@ -124,8 +130,14 @@ def _falling_bins(errors: Tensor) -> Tensor:
 
 def _by_bin(values: Tensor, cells: Tensor, classes: int) -> Tensor:
     """Sums by class and bin, `(C, _BINS)`."""
-    flat = ops.reshape(values, (-1,)), ops.reshape(cells, (-1,))
-    return ops.reshape(ops.segment_sum(*flat, num_segments=classes * _BINS), (classes, _BINS))
+    # In parts of the pixels, one after another: added number by number, float32 loses percents of a bin that millions
+    # of pixels share, as the first logits of a network and saturated ones do.
+    shape, size = tuple(values.shape), classes * _BINS
+    count = _PARTS if None in shape else -(-math.prod(shape[:3]) // _PART_PIXELS)
+    flat = ops.reshape(cells, (-1,))
+    index = ops.arange(ops.size(flat), dtype="int32") // ((ops.size(flat) + count - 1) // count)
+    sums = ops.segment_sum(ops.reshape(values, (-1,)), index * size + flat, num_segments=count * size)
+    return ops.sum(ops.reshape(sums, (count, classes, _BINS)), axis=0)
 
 
 def _lovasz_slopes(classes: ClassPart, m: Tensor, residuals: tuple[Tensor, ...]) -> Tensor:

@@ -22,12 +22,13 @@ def class_parts(num_classes: int) -> list[int | slice]:
     return [slice(0, num_classes)] if together else list(range(num_classes))
 
 
-def image_parts(height: int | None) -> list[slice]:
-    """The parts of the height of an image, equally high; one where it is not known."""
-    count = 1
-    if _fuses_sums() and height is not None:
-        count = max(n for n in range(1, _IMAGE_PARTS + 1) if height % n == 0)
-    return [slice(first, None, count) for first in range(count)]
+def image_parts(height: int | None) -> list[list[slice]]:
+    """The parts of the height of an image, in lists of equally high ones; one where it is not known."""
+    if not _fuses_sums() or height is None or height < _IMAGE_PARTS:
+        return [[slice(0, None)]]
+    even = height - height % _IMAGE_PARTS
+    parts = [[slice(first, even, _IMAGE_PARTS) for first in range(_IMAGE_PARTS)]]
+    return parts if even == height else [*parts, [slice(even, None)]]
 
 
 def pixel_sum(values: Tensor) -> Tensor:

@@ -9,7 +9,9 @@ number >= 0, or one for each target; 1 is the plain loss, above 1 they cost more
 
 from typing import Literal, Unpack
 
-from fnmask.losses.error_matrix import FloatArray, error_weights
+import numpy as np
+
+from fnmask.losses.error_matrix import FloatArray, class_ids, error_weights, weight_of_each
 from fnmask.losses.kinds import Reading
 from fnmask.losses.spec import (
     Fraction,
@@ -20,7 +22,6 @@ from fnmask.losses.spec import (
     Weight,
     even_class_weights,
 )
-from fnmask.shapes import check_class_indices, check_num_classes
 
 Target = int | list[int]
 Alpha = Weight | list[Weight]
@@ -35,7 +36,7 @@ def downweight_class(*, num_classes: int, target: Target, alpha: Alpha) -> LossS
     """V0': every pixel of the target weighs alpha, hit or missed. The second control."""
     targets = _targets(target, num_classes)
     weights = even_class_weights(num_classes)
-    for index, weight in _alphas(targets, alpha).items():
+    for index, weight in weight_of_each(targets, alpha, name="alpha").items():
         weights[index] = weight
     return LossSpec(error_weights(num_classes), weights, targets)
 
@@ -146,7 +147,7 @@ def relabel_false_negatives(
 ) -> LossSpec:
     """V10: a missed pixel of the target keeps its label by alpha, and takes the prediction's by 1 - alpha; alpha <= 1.
 
-    Source: Reed et al. 2014, arXiv:1412.6596. It pushes misses away from the target; a contrast to the masks.
+    Source: Reed et al. 2014, arXiv:1412.6596. It pushes misses away where p exceeds alpha; a contrast to the masks.
     """
     return _let_off(num_classes, target, _shares(alpha), "relabel", timing)
 
@@ -179,7 +180,7 @@ def mine_kept_pixels(
     Source: Shrivastava et al. 2016, arXiv:1604.03540.
     """
     targets = _targets(target, num_classes)
-    matrix = error_weights(num_classes, false_negatives=_alphas(targets, alpha))
+    matrix = error_weights(num_classes, false_negatives=weight_of_each(targets, alpha, name="alpha"))
     timed = Timing(**timing)
     return _spec(num_classes, targets, matrix, hardest_fraction=hardest_fraction, timing=timed)
 
@@ -189,7 +190,7 @@ def attenuate_false_positives(
 ) -> LossSpec:
     """V14: a pixel of another class that the network calls the target weighs alpha."""
     targets = _targets(target, num_classes)
-    matrix = error_weights(num_classes, false_positives=_alphas(targets, alpha))
+    matrix = error_weights(num_classes, false_positives=weight_of_each(targets, alpha, name="alpha"))
     return _spec(num_classes, targets, matrix, timing=Timing(**timing))
 
 
@@ -198,7 +199,7 @@ def _let_off(
 ) -> LossSpec:
     """The target's rows at alpha off the diagonal, read in the given way."""
     targets = _targets(target, num_classes)
-    matrix = error_weights(num_classes, false_negatives=_alphas(targets, alpha))
+    matrix = error_weights(num_classes, false_negatives=weight_of_each(targets, alpha, name="alpha"))
     return _spec(num_classes, targets, matrix, reading=reading, numbers=numbers, timing=Timing(**timing))
 
 
@@ -217,24 +218,14 @@ def _spec(
 
 
 def _targets(target: Target, num_classes: int) -> tuple[int, ...]:
-    check_num_classes(num_classes)
-    targets = (target,) if isinstance(target, int) else tuple(target)
-    check_class_indices(targets, num_classes=num_classes, name="target")
+    targets = class_ids(target, num_classes=num_classes, name="target")
     if not targets:
         raise ValueError("target is empty; name at least one class, or choose the plain loss.")
     return targets
 
 
-def _alphas(targets: tuple[int, ...], alpha: Alpha) -> dict[int, float]:
-    if not isinstance(alpha, list):
-        return dict.fromkeys(targets, alpha)
-    if len(alpha) != len(targets):
-        raise ValueError(f"alpha={alpha} has {len(alpha)} numbers for {len(targets)} targets; give one, or one each.")
-    return dict(zip(targets, alpha, strict=True))
-
-
 def _shares(alpha: Alpha) -> Alpha:
     """Refuses what is no share."""
-    if max(alpha if isinstance(alpha, list) else [alpha], default=0.0) > 1:
+    if np.max(alpha, initial=0.0) > 1:
         raise ValueError(f"alpha={alpha}, but here it is a share of the label and at most 1.")
     return alpha

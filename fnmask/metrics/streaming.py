@@ -100,6 +100,8 @@ class ConfusionMatrix(CountingMetric):
         shape = (num_classes, num_classes)
         own_name = name or ("miou" if readings is None else "confusion_matrix")
         super().__init__(shape, num_classes=num_classes, ignore_class=ignore_class, name=own_name)
+        if isinstance(readings, str):
+            raise ValueError(f"readings={readings!r}, but it is a list of readings, such as [{readings!r}].")
         for reading in readings or ():
             check_option(reading, allowed=(*PER_CLASS, *OVERALL), name="reading")
         if class_names is not None and len(class_names) != num_classes:

@@ -65,7 +65,7 @@ def test_a_warm_up_or_the_soft_form_keeps_it(train, seed, overrides):  # P40
     metrics = train(seed, *overrides)
     assert metrics["val/recall/water"][-1] > 0.5
     masked = metrics["train/masked_fraction"][-1]
-    assert masked == 0 if overrides == ("loss=plain",) else 0 < masked < 0.8
+    assert masked == 0 if overrides == ("loss=plain",) else 0 < masked < 0.8  # lost, it is above 0.9
 
 
 @each_seed

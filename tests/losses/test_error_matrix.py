@@ -29,6 +29,10 @@ def test_two_rows():
         ({"confusions": {(1, 1): 0.5}}, "class 1 called 1, but that is no error"),
         ({"false_negatives": {1: -0.1}}, "not negative"),
         ({"false_negatives": {1: float("inf")}}, "finite"),
+        ({"false_negatives": 1}, "false_negatives=1, but it maps a class to a weight"),
+        ({"false_negatives": {"road": 0.0}}, r"false_negatives=\['road'\], but a class is named by its id"),
+        ({"false_positives": {1: "0"}}, r"false_positives\[1\]='0', but a weight is a finite number"),
+        ({"confusions": [(0, 1)]}, r"maps a \(true class, predicted class\) to a weight"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments, message):

@@ -16,6 +16,7 @@ from fnmask.losses import (
     MaskedTversky,
     RelabelCrossentropy,
     WeightedSum,
+    build_loss,
 )
 
 LABELS = np.array([[[0, 1], [2, 9]], [[2, 2], [1, 0]]])
@@ -37,7 +38,20 @@ ABOVE = [[1, 1.5, 1.5], [1, 1, 1], [1, 1, 1]]
         ({"ramp": "a"}, "ramp='a', but it is a number"),
         ({"ignore_false_negatives_of": 3}, r"holds \[3\], but class ids run from 0 to 2"),
         ({"ignore_false_negatives_of": [0, -1]}, r"holds \[-1\], but class ids run from 0 to 2"),
-        ({"ignore_false_negatives_of": 1, "alpha": -0.5}, r"holds \[-0.5, -0.5\], but weights are finite and not neg"),
+        ({"ignore_false_negatives_of": 1.0}, "ignore_false_negatives_of=1.0, but it is a class id, or a list of them"),
+        (
+            {"ignore_false_negatives_of": True},
+            "ignore_false_negatives_of=True, but it is a class id, or a list of them",
+        ),
+        ({"ignore_false_negatives_of": 1, "alpha": -0.5}, "alpha=-0.5, but a weight is a finite number, and not neg"),
+        ({"ignore_false_negatives_of": 1, "alpha": "0.5"}, "alpha='0.5', but a weight is a finite number"),
+        ({"ignore_false_negatives_of": [0, 1], "alpha": [0.5]}, r"alpha=\[0.5\] has 1 numbers for 2 classes"),
+        ({"class_weights": {0: 1.0}}, r"class_weights=\{0: 1.0\}, but it is a list in the order of the 3 classes"),
+        ({"ignore_class": True}, "ignore_class=True, but it is an integer label, or None"),
+        (
+            {"normalizer": "weight", "reduction": "mean_with_sample_weight"},
+            "divides by the sample weights, and reduction",
+        ),
         ({"alpha": 0.5}, "alpha=0.5 has no effect without ignore_false_negatives_of; name the class"),
         ({"ignore_false_negatives_of": 1, "error_weights": np.ones((3, 3))}, "not both"),
         ({"alpha": 0.5, "error_weights": np.ones((3, 3))}, "not both"),
@@ -102,6 +116,34 @@ def test_wrong_arguments_of_the_others(kind, arguments, message):
         kind(3, **arguments)
 
 
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (MaskedCrossentropy, {"from_logits": True}, "MaskedCrossentropy takes no from_logits. It always reads logits"),
+        (
+            MaskedTversky,
+            {"beta": 0.5},
+            "MaskedTversky takes no beta. .*false_positive_weight and false_negative_weight",
+        ),
+        (MaskedDice, {"reduction": "none"}, "MaskedDice takes no reduction. A loss over regions is one number"),
+        (MaskedDice, {"colour": 1}, "MaskedDice takes no colour. See the arguments of the class"),
+    ],
+)
+def test_arguments_of_other_losses(kind, arguments, message):
+    with pytest.raises(TypeError, match=message):
+        kind(3, **arguments)
+
+
+def test_alpha_is_assigned_with_its_matrix():
+    with pytest.raises(ValueError, match="alpha is no number of its own, but part of error_weights; assign"):
+        MaskedCrossentropy(3, ignore_false_negatives_of=1).assign(alpha=0.5)
+
+
+def test_a_loss_is_built_of_specs():
+    with pytest.raises(ValueError, match=r"build_loss\('soften_fn', 'dice'\), but it takes specs"):
+        build_loss("soften_fn", "dice", class_weights=np.ones(3), ignore_class=None)
+
+
 @pytest.fixture(params=[MaskedCrossentropy, ExpectedCost, MaskedDice, MaskedLovaszSoftmax, WeightedSum])
 def loss(request):
     if request.param is WeightedSum:
@@ -113,6 +155,8 @@ def loss(request):
     ("labels", "logits", "message"),
     [
         (LABELS, LOGITS[..., :2], "2 channels, but num_classes=3"),
+        (LABELS, LOGITS[..., :1], r"have one channel, but .* For a network with a single logit z, give it \(0, z\)"),
+        (LABELS.astype(str), LOGITS, "labels are of the type object, but a label is the number of a class"),
         (LABELS, LOGITS[0], r"Logits have shape \(B, H, W, C\), not \(2, 2, 3\)"),
         (LABELS[:, :1], LOGITS, r"shape \(2, 1, 2\) do not go with predictions of shape \(2, 2, 2, 3\)"),
         (LABELS[0, 0], LOGITS, r"shape \(2,\) do not go with predictions"),
@@ -135,7 +179,7 @@ def test_wrong_batches(loss, labels, logits, message):
         loss(labels, logits)
 
 
-@pytest.mark.parametrize("shape", [(3,), (2, 2), (2, 3, 2), (2, 2, 2, 1)])
+@pytest.mark.parametrize("shape", [(3,), (2, 2), (2, 3, 2), (2, 2, 2, 3)])
 def test_wrong_sample_weights(loss, shape):
     with pytest.raises(ValueError, match=r"sample_weight of shape .* one weight per image \(B,\) or one per pixel"):
         loss(LABELS, LOGITS, np.ones(shape, np.float32))

@@ -137,3 +137,13 @@ def test_lovasz_of_many_pixels(confidence):  # P1, where pixels share the bins t
     expected = total_loss(p, labels.ravel().tolist(), weights.ravel().tolist(), [1, 1, 1], base="lovasz", numbers={})
     loss = MaskedLovaszSoftmax(3)
     assert float(loss(labels, logits, weights)) == pytest.approx(expected, rel=1e-5, abs=1e-5)
+
+
+def test_lovasz_of_a_million_alike_pixels():
+    # Weight m = .7, p = (.6, .4), a share of .3 labeled 1. Class 1: its own pixels, of error .6, make the Jaccard loss
+    # 1. Class 0: those of class 1, of error .6, make it .3, and its own, of error .4, then 1.
+    size = (1, 1024, 1024)
+    labels = (np.arange(2**20).reshape(size) % 10 < 3).astype(int)
+    logits = np.broadcast_to(np.log(np.float32([0.6, 0.4])), (*size, 2)).copy()
+    expected = 0.7 * (0.6 + (0.6 * 0.3 + 0.4 * 0.7)) / 2
+    assert float(MaskedLovaszSoftmax(2)(labels, logits, np.full(size, 0.7))) == pytest.approx(expected, abs=1e-5)

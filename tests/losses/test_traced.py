@@ -176,6 +176,16 @@ def test_no_cast_makes_a_class_of_a_label(dtype, stray):  # 1.5 would become 1, 
     np.testing.assert_array_equal(np.argwhere(np.isnan(pixels)), [[1, 2, 3]])
 
 
+@pytest.mark.parametrize("stray", [[np.nan] * 3, [0, -3, 0], [7, 0, 3], [0, 0, 255]])
+def test_no_argmax_makes_a_class_of_what_is_no_distribution(stray):
+    case = problem()
+    loss = Variant("crossentropy", normalizer="none").build(case)
+    labels = np.eye(case.num_classes, dtype=np.float32)[np.where(case.void, 0, case.labels)]
+    labels[1, 2, 3] = (stray + [0.0] * case.num_classes)[: case.num_classes]
+    pixels = tf.function(loss)(tf.constant(labels), tf.constant(case.logits)).numpy()
+    np.testing.assert_array_equal(np.argwhere(np.isnan(pixels)), [[1, 2, 3]])
+
+
 @pytest.mark.parametrize("variant", FEW, ids=name)
 def test_one_trace_serves_all_sizes(variant):  # P30
     case = problem()

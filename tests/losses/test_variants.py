@@ -76,7 +76,7 @@ def test_one_alpha_for_each_target():
     given = ONE | {"target": [2, 0], "alpha": [0.5, 3.0]}
     spec = variants.attenuate_false_negatives(**given)
     np.testing.assert_array_equal(spec.error_weights, [[1, 3, 3], [1, 1, 1], [0.5, 0.5, 1]])
-    with pytest.raises(ValueError, match="has 1 numbers for 2 targets"):
+    with pytest.raises(ValueError, match="has 1 numbers for 2 classes"):
         variants.attenuate_false_negatives(**given | {"alpha": [0.5]})
 
 

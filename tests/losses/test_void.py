@@ -136,3 +136,14 @@ def test_no_weight_at_all(base):  # P27: class weights or sample weights of 0 ev
             value, gradient = evaluate(variant.build(none), none)
             assert (value == 0).all(), (variant, changes)
             assert (gradient == 0).all(), (variant, changes)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_let_off_pixel_costs_nothing_however_wrong_it_is(base):
+    # The second pixel is a miss of class 1 that weighs 0, and to which the network gives the probability 0.
+    case = small(labels=[[[0, 1]]], row=0.0)
+    case.logits[0, 0, 1] = [1.0, -np.inf]
+    for variant in readings(base):
+        value, gradient = evaluate(variant.build(case), case)
+        assert np.isfinite(value).all(), variant
+        assert np.isfinite(gradient).all(), variant
