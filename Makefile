@@ -6,7 +6,7 @@ BIN := .venv/bin
 comma := ,
 INSTALLED := .venv/.installed-$(subst $(comma),-,$(EXTRAS))
 
-.PHONY: demo install test test-slow check lock clean
+.PHONY: demo install test test-slow mutants check lock clean
 
 demo: install
 	$(BIN)/python train.py --multirun +sweeps=quickstart
@@ -29,6 +29,10 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -q -n 2 -m slow
+
+# Breaks the losses in named ways, in a copy; each mistake must fail a test. Add OUTPUT=docs/mutants.md for the table.
+mutants: install
+	$(BIN)/python tests/mutants $(if $(OUTPUT),--output $(OUTPUT))
 
 check: install
 	$(BIN)/ruff check .

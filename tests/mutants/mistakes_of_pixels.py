@@ -1,0 +1,147 @@
+"""Mistakes in the losses over pixels, and in what these are divided by."""
+
+from harness import Mutant
+
+HAND = "losses/test_values.py::test_one_pixel_by_hand"
+ORACLE = "losses/test_values.py::test_losses_over_pixels_are_the_oracles"
+MORE_VOID = "losses/test_void.py::test_more_void_changes_nothing"
+MINING = "losses/test_hard_mining.py"
+
+OF_PIXELS = (
+    Mutant(
+        "smoothing-not-shared",
+        "losses/pixel_terms.py",
+        "(lambda part: part.logits) / predictions.num_classes",
+        "(lambda part: part.logits)",
+        "the smoothed value spreads epsilon, not epsilon / C, over the classes",
+        (HAND,),
+    ),
+    Mutant(
+        "smoothing-not-shared-in-the-gradient",
+        "losses/pixel_terms.py",
+        "epsilon / predictions.num_classes",
+        "epsilon",
+        "the smoothed target of the gradient has epsilon, not epsilon / C, in every class",
+        ("losses/test_special_cases.py::test_plain_is_the_one_hot_cross_entropy_of_keras",),
+    ),
+    Mutant(
+        "focal-naive",
+        "losses/pixel_terms.py",
+        "    odds, gamma = predictions.log_odds_against, ",
+        "    p = ops.exp(predictions.log_probability)\n    odds, gamma = ops.log(1.0 - p) - ops.log(p), ",
+        "1 - p is computed from p, and is 0 or has no digits where p is near 1",
+        ("losses/test_precision.py::test_the_focal_loss_keeps_its_digits_at_both_ends",),
+    ),
+    Mutant(
+        "focal-slope",
+        "losses/pixel_terms.py",
+        "focus * (1.0 + gamma * p * ratio)",
+        "focus",
+        "the factor (1 - p) ** gamma is a constant to the gradient of the focal loss",
+        (f"{ORACLE}[focal-argmax]",),
+    ),
+    Mutant(
+        "generalized-slope",
+        "losses/pixel_terms.py",
+        '-ops.expm1(power) / numbers["q"], (ops.exp(power),)',
+        '-ops.expm1(power) / numbers["q"], (ops.ones_like(power),)',
+        "generalized cross-entropy has the gradient of cross-entropy",
+        ("losses/test_gradients.py::test_confidence_at_alpha_0_is_generalized_cross_entropy_on_the_target",),
+    ),
+    Mutant(
+        "hits-cost",
+        "losses/pixel_terms.py",
+        '    return ops.where(classes.is_label, 0.0, classes.read(numbers["error_weights"]))',
+        '    return classes.read(numbers["error_weights"])',
+        "in the expected cost a hit costs 1",
+        (HAND,),
+    ),
+    Mutant(
+        "shares-inverted",
+        "losses/pixel_terms.py",
+        "ops.log(1.0 - matrix + ops.eye(",
+        "ops.log(matrix + 0.0 * ops.eye(",
+        "a label set accepts other classes with A, not with 1 - A",
+        (HAND,),
+    ),
+    Mutant(
+        "relabel-half-a-gradient",
+        "losses/pixel_terms.py",
+        " + (1.0 - kept) * is_called",
+        "",
+        "the gradient of relabeling leaves out the prediction as a target",
+        (f"{ORACLE}[relabel-None]",),
+    ),
+    Mutant(
+        "valid-is-all",
+        "losses/normalizers.py",
+        '    if normalizer in ("all", "none"):\n',
+        '    if normalizer in ("all", "none", "valid"):\n',
+        "`valid` divides by all pixels, void included",
+        (MORE_VOID,),
+    ),
+    Mutant(
+        "all-is-valid",
+        "losses/normalizers.py",
+        '    if normalizer in ("all", "none"):\n',
+        '    if normalizer == "all":\n        return ops.mean(predictions.labeled)\n    if normalizer == "none":\n',
+        "`all` divides by the labeled pixels",
+        (MORE_VOID,),
+    ),
+    Mutant(
+        "kept-is-valid",
+        "losses/normalizers.py",
+        "ops.cast(weights > 0, weights.dtype)",
+        "ops.cast(weights >= 0, weights.dtype)",
+        "`kept` counts the pixels that are let off",
+        (f"{MINING}::test_what_is_taken_is_divided_by_the_normalizer",),
+    ),
+    Mutant(
+        "weight-without-omega",
+        "losses/normalizers.py",
+        "(class_weights * weights * sample_weight)",
+        "(weights * sample_weight)",
+        "the divisor `weight` leaves out the class weights",
+        ("losses/test_invariances.py::test_the_scale_of_the_class_weights",),
+    ),
+    Mutant(
+        "absent-classes-in-the-mean",
+        "losses/normalizers.py",
+        "ops.cast(per_class > 0, weights.dtype)",
+        "ops.cast(per_class >= 0, weights.dtype)",
+        "`per_class` divides by all classes, absent ones included",
+        (f"{MINING}::test_what_is_taken_is_divided_by_the_normalizer",),
+    ),
+    Mutant(
+        "mining-before-the-mask",
+        "losses/pixel_loss.py",
+        "hardest(factor * losses, factor > 0, ",
+        "hardest(omega * sample_weight * losses, predictions.is_valid, ",
+        "the hardest pixels are chosen among all, those that the mask lets off too",
+        (MINING,),
+    ),
+    Mutant(
+        "mining-rounds-down",
+        "losses/hard_mining.py",
+        "ops.ceil(",
+        "ops.floor(",
+        "the number of hardest pixels is rounded down",
+        (MINING,),
+    ),
+    Mutant(
+        "sample-weight-ignored",
+        "losses/pixel_loss.py",
+        "    sample_weight = ops.cast(sample_weight, weights.dtype)",
+        "    sample_weight = ops.ones_like(weights)",
+        "`sample_weight` does nothing",
+        ("losses/test_labels.py::test_sample_weights_multiply_the_map",),
+    ),
+    Mutant(
+        "sum-is-mean",
+        "losses/pixel_loss.py",
+        '    if step.reduction in ("none", "sum"):',
+        '    if step.reduction == "none":',
+        "the reduction `sum` gives the mean",
+        ("losses/test_labels.py::test_reductions_are_those_of_keras",),
+    ),
+)
