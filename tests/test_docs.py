@@ -1,4 +1,4 @@
-"""docs/losses.md: its Python runs and its calls are the options of the config; and no page points at what is missing."""
+"""docs/losses.md: its Python runs, its calls are options of the config; and no page points at what is missing."""
 
 import importlib
 import re

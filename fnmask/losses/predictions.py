@@ -86,13 +86,12 @@ class Predictions:
     @cached_property
     def rival(self) -> Tensor:
         """argmax_{k != y} z_k, int32; the lowest class on ties."""
-        others = ops.where(self.classes.is_label, float("-inf"), self.logits)
-        return ops.cast(ops.argmax(others, axis=-1), "int32")
+        return self._strongest_other[0]
 
     @cached_property
     def rival_logit(self) -> Tensor:
         """max_{k != y} z_k."""
-        return self._logit_of(self.rival)
+        return self._strongest_other[1]
 
     @cached_property
     def log_odds_against(self) -> Tensor:
@@ -155,6 +154,15 @@ class Predictions:
         size = self.num_classes + 2
         sums = ops.segment_sum(ops.reshape(values, (-1,)), parts * size + rows, num_segments=_PARTS * size)
         return ops.sum(ops.reshape(sums, (_PARTS, size)), axis=0)[: self.num_classes]
+
+    @cached_property
+    def _strongest_other(self) -> tuple[Tensor, Tensor]:
+        # Class by class everywhere: over masked logits XLA for CPUs takes up to four times as long.
+        index, best = ops.where(self.rows == 0, 1, 0), ops.full_like(self.label_logit, float("-inf"))
+        for k in range(self.num_classes):
+            logit = ops.where(self.rows == k, float("-inf"), self.logits[..., k])
+            index, best = ops.where(logit > best, k, index), ops.maximum(logit, best)
+        return index, best
 
     def _over_classes(
         self, term: Callable[["ClassPart"], Tensor], together: Callable[..., Tensor], pair: Callable[..., Tensor]
