@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from cases import Case, cases, examples
-from family import BASES, Variant, assert_same, evaluate, variants
+from family import BASES, MASK_NUMBERS, Variant, assert_same, evaluate, variants
 from hypothesis import given
 
 from fnmask.losses import sums
@@ -32,12 +32,14 @@ def test_a_variant_is_the_same_in_parts_and_together(case, variant):
         assert_same(in_parts, evaluate(variant.build(case), case), atol=2e-6)
 
 
+@pytest.mark.parametrize("classes", [20, 70])
 @pytest.mark.parametrize("base", BASES)
-def test_more_classes_than_are_taken_one_by_one(base):
+def test_many_classes(base, classes):
+    """More than are reduced at once, and more than are taken one by one."""
     rng = np.random.default_rng(0)
-    size, classes = (1, 8, 3), 70
-    mask = None if base in ("expected_cost", "label_set", "relabel") else "expectation"
-    numbers = {key: values[-1] for key, values in BASES[base][2].items()}
+    size = (1, 8, 3)
+    mask = None if base in ("expected_cost", "label_set", "relabel") else "margin" if classes == 20 else "expectation"
+    numbers = {key: values[-1] for key, values in (BASES[base][2] | MASK_NUMBERS.get(mask, {})).items()}
     error_weights = rng.choice([0.0, 0.5, 1.0], (classes, classes)).astype(np.float32)
     np.fill_diagonal(error_weights, 1)
 
