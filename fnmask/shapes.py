@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 _ROUNDING = 1e-3
-"""By how much shares that sum to 1 may miss it."""
+"""By how much probabilities that sum to 1 may miss it; labels may be bfloat16, of two to three digits."""
+
+_LABEL_ROUNDING = 4e-3
 
 Tensor = Any
 """A tensor of whichever backend Keras runs on, or a NumPy array. Keras ships no types."""
@@ -114,6 +116,8 @@ def check_labels(y_true: Tensor, *, num_classes: int, ignore_class: int | None) 
         from keras import ops  # here, because configurations are checked without loading a backend
 
         labels = ops.convert_to_numpy(y_true)
+        if labels.dtype.name == "bfloat16":
+            labels = labels.astype(np.float32)
         if labels.dtype.kind not in "biuf":
             raise ValueError(f"The labels are of the type {labels.dtype}, but a label is the number of a class.")
         if is_one_hot(y_true):
@@ -125,7 +129,7 @@ def check_labels(y_true: Tensor, *, num_classes: int, ignore_class: int | None) 
 def _check_one_hot(labels: np.ndarray[Any, Any]) -> None:
     """Raises ValueError unless every vector is a distribution over classes, or all zero, which is void."""
     total = labels.sum(axis=-1, dtype=np.float64)
-    is_share = (labels >= 0).all(axis=-1) & ((total == 0) | (np.abs(total - 1) < _ROUNDING))
+    is_share = (labels >= 0).all(axis=-1) & ((total == 0) | (np.abs(total - 1) < _LABEL_ROUNDING))
     if not is_share.all():
         first = labels[~is_share][0].tolist()
         raise ValueError(
@@ -180,7 +184,9 @@ def label_rows(y_true: Tensor, *, num_classes: int, ignore_class: int | None) ->
         rows = ops.where(labels == ignore_class, num_classes, rows)
     if is_one_hot(y_true):
         shares = ops.cast(y_true, "float32")
-        is_share = ops.logical_and(ops.all(shares >= 0, axis=-1), ops.abs(ops.sum(shares, axis=-1) - 1) < _ROUNDING)
+        is_share = ops.logical_and(
+            ops.all(shares >= 0, axis=-1), ops.abs(ops.sum(shares, axis=-1) - 1) < _LABEL_ROUNDING
+        )
         rows = ops.where(is_share, rows, num_classes + 1)
         rows = ops.where(ops.all(ops.equal(y_true, 0), axis=-1), num_classes, rows)
     return rows

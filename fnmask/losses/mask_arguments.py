@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TypedDict, get_args
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fnmask.losses.error_matrix import class_ids, weight_of_each
@@ -52,6 +53,6 @@ def false_negatives(
 ) -> dict[int, float]:
     """Class -> weight; refuses what is no class, and a weight without a class."""
     named = () if classes is None else class_ids(classes, num_classes=num_classes, name="ignore_false_negatives_of")
-    if not named and alpha != 0:
+    if not named and np.any(np.asarray(alpha) != 0):
         raise ValueError(f"alpha={alpha} has no effect without ignore_false_negatives_of; name the class.")
     return weight_of_each(named, alpha, name="alpha")

@@ -58,7 +58,7 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
         power: of `confidence`, >= 0, default 1.
         temperature: of `margin`, in logits, > 0, default 1.
         threshold: of `threshold` and `disagreement`, a probability >= 0, default 0.5.
-        ignore_class: the label that marks void pixels, any integer, or None. All-zero one-hot vectors are void too.
+        ignore_class: the label that marks void pixels, any int32, or None. All-zero one-hot vectors are void too.
     """
 
     def __init__(  # the full list of arguments is that of the family, and each of them has a default
@@ -84,15 +84,15 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
         super().__init__(name=name, reduction=reduction)
         self._refuse(unknown)
         check_num_classes(num_classes)
-        if ignore_class is not None and not is_integer(ignore_class):
-            raise ValueError(f"ignore_class={ignore_class!r}, but it is an integer label, or None.")
+        if ignore_class is not None and not (is_integer(ignore_class) and abs(ignore_class) < 2**31):
+            raise ValueError(f"ignore_class={ignore_class!r}, but it is an integer label of 32 bits, or None.")
         self.num_classes = num_classes
         self.mask = mask
         self.ignore_class = ignore_class
         if error_weights is None:
             rows = false_negatives(ignore_false_negatives_of, alpha, num_classes)
             error_weights = write_matrix(num_classes, false_negatives=rows)
-        elif ignore_false_negatives_of is not None or alpha != 0:
+        elif ignore_false_negatives_of is not None or np.any(np.asarray(alpha) != 0):
             raise ValueError("Give either error_weights, or ignore_false_negatives_of and alpha, not both.")
         of_mask = mask_numbers(mask, {"power": power, "temperature": temperature, "threshold": threshold})
         self._numbers = Numbers(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from keras import ops
 
-from fnmask.losses.predictions import ClassPart, Predictions
+from fnmask.losses.predictions import TINY, ClassPart, Predictions
 from fnmask.losses.tables import ramped, read_matrix
 from fnmask.shapes import Tensor
 
@@ -111,10 +111,10 @@ def _costs(classes: ClassPart, numbers: Numbers) -> Tensor:
 def _label_set(predictions: Predictions, numbers: Numbers) -> tuple[Tensor, tuple[Tensor]]:
     """-log sum_k R[y, k] p_k with R = 1 - A off the diagonal and 1 on it: the label may stand for other classes."""
     log_shares = _log_shares(numbers)
-    # Not from p, which is 0 where logits are far apart.
-    top = predictions.class_max(lambda part: part.logits + part.read(log_shares))
+    # Not from p, which is 0 where logits are far apart; and bounded, for a label with the logit -inf.
+    top = ops.maximum(predictions.class_max(lambda part: part.logits + part.read(log_shares)), -_HUGE)
     total = predictions.class_sum(lambda part: ops.exp(part.logits + part.read(log_shares) - part.beside(top)))
-    log_accepted = top + ops.log(total)
+    log_accepted = top + ops.log(ops.maximum(total, TINY))
     return predictions.log_normalizer - log_accepted, (log_accepted,)
 
 

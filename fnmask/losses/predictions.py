@@ -16,7 +16,7 @@ from fnmask.losses.sums import class_parts, image_parts
 from fnmask.losses.tables import read_matrix, read_rows
 from fnmask.shapes import Tensor
 
-_TINY = 1.2e-38
+TINY = 1.2e-38
 _PARTS = 1024
 _MOST_REDUCED = 16
 
@@ -104,8 +104,8 @@ class Predictions:
         top, label = self._logit_of(self.predicted), self.label_logit
         others = self.class_sum(lambda part: ops.where(part.is_label, 0.0, ops.exp(part.logits - part.beside(top))))
         # Where the label leads by more than 87 the sum is 0; the smallest normal number stands for it.
-        others = top + ops.log(ops.maximum(others, _TINY))
-        odds = others - label
+        rest = ops.log(ops.maximum(others, TINY))
+        others, odds = top + rest, rest + (top - label)
         # From the same sum: of two sums of the same terms XLA would write every term to memory, thrice as slow.
         self.log_normalizer = ops.maximum(others, label) + ops.log1p(ops.exp(-ops.abs(odds)))
         return odds

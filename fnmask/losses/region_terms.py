@@ -110,7 +110,7 @@ def _lovasz(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Tens
     found, wrong = ops.cumsum(labeled, axis=-1), ops.cumsum(counted - labeled, axis=-1)
     total = found[:, -1:]
     before, after = total + wrong - (counted - labeled), total + wrong
-    on, off = ops.divide_no_nan(1.0, before), ops.divide_no_nan(total - found, before * after)
+    on, off = ops.divide_no_nan(1.0, before), ops.divide_no_nan(ops.divide_no_nan(total - found, before), after)
     share = _class_shares(total[:, 0], numbers)
     table = ops.reshape(share[:, None, None] * ops.stack([off, on], axis=-1), (-1,))
     steps = weight * ops.take(table, 2 * cells + ops.cast(classes.is_label, "int32"))

@@ -11,7 +11,7 @@ from typing import Literal, Unpack
 
 import numpy as np
 
-from fnmask.losses.error_matrix import FloatArray, class_ids, error_weights, weight_of_each
+from fnmask.losses.error_matrix import FloatArray, check_weight, class_ids, error_weights, weight_of_each
 from fnmask.losses.kinds import Reading
 from fnmask.losses.spec import (
     Fraction,
@@ -226,6 +226,8 @@ def _targets(target: Target, num_classes: int) -> tuple[int, ...]:
 
 def _shares(alpha: Alpha) -> Alpha:
     """Refuses what is no share."""
-    if np.max(alpha, initial=0.0) > 1:
-        raise ValueError(f"alpha={alpha}, but here it is a share of the label and at most 1.")
+    for weight in np.ravel(np.asarray(alpha, dtype=object)):
+        check_weight(weight, name="alpha")
+        if weight > 1:
+            raise ValueError(f"alpha={alpha}, but here it is a share of the label and at most 1.")
     return alpha

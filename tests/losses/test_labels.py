@@ -1,5 +1,6 @@
 """The ways to write labels, and the weights that come with a batch."""
 
+import keras
 import numpy as np
 import pytest
 from cases import cases, examples
@@ -113,3 +114,10 @@ def test_the_normalizer_none_leaves_the_pixels_alone():
     np.testing.assert_allclose(loss(labels, logits), [[by_hand]], rtol=1e-6)
     summed = MaskedCrossentropy(2, normalizer="none", reduction="sum")
     assert float(summed(labels, logits)) == pytest.approx(sum(by_hand), rel=1e-6)
+
+
+def test_soft_labels_of_few_digits():
+    logits = np.array([[[[1.0, 0.0, 2.0]]]], np.float32)
+    thirds = keras.ops.cast([[[[1 / 3, 1 / 3, 1 / 3]]]], "bfloat16")  # their sum is 1.002
+    loss = MaskedCrossentropy(3)
+    assert float(loss(thirds, logits)) == float(loss(np.array([[[0]]]), logits))

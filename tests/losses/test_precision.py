@@ -6,7 +6,7 @@ import tensorflow as tf
 from cases import Case
 from family import BASES, LABEL_BASES, MASKS, PIXEL_BASES, REGION_BASES, Variant, evaluate
 
-from fnmask.losses import MaskedCrossentropy, MaskedDice
+from fnmask.losses import MaskedCrossentropy, MaskedDice, MaskedFocalCrossentropy
 
 SIZE = 512
 LARGEST = 6e4  # float16 ends at 65504
@@ -121,3 +121,10 @@ def test_sums_over_many_pixels_keep_their_digits():
         loss = MaskedCrossentropy(4, normalizer=normalizer)
         assert float(loss(labels, logits)) == pytest.approx(np.log(4), rel=2e-6)
     assert float(MaskedDice(4)(labels, logits)) == pytest.approx(0.75, rel=2e-6)
+
+
+@pytest.mark.parametrize("lead", [1e4, 1e10, 1e30])
+def test_focal_of_a_hit_with_a_huge_logit_is_nothing(lead):
+    loss = MaskedFocalCrossentropy(2, gamma=0.0)
+    assert float(loss(np.array([[[0]]]), np.array([[[[lead, 0.0]]]], np.float32))) == 0
+    assert float(loss(np.array([[[1]]]), np.array([[[[lead, 0.0]]]], np.float32))) == pytest.approx(lead)

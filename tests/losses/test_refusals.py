@@ -30,7 +30,7 @@ ABOVE = [[1, 1.5, 1.5], [1, 1, 1], [1, 1, 1]]
     [
         ({"num_classes": 1}, "num_classes=1, but it is an integer, and at least 2"),
         ({"num_classes": "3"}, "num_classes='3', but it is an integer, and at least 2"),
-        ({"ignore_class": 1.5}, "ignore_class=1.5, but it is an integer label, or None"),
+        ({"ignore_class": 1.5}, "ignore_class=1.5, but it is an integer label of 32 bits, or None"),
         ({"ignore_false_negatives_of": "road"}, "ignore_false_negatives_of='road', but it is a class id, or a list"),
         ({"ignore_false_negatives_of": [1, 1]}, r"\[1, 1\] names a class twice"),
         ({"ignore_false_negatives_of": [], "alpha": 0.5}, "alpha=0.5 has no effect without ignore_false_negatives_of"),
@@ -47,7 +47,9 @@ ABOVE = [[1, 1.5, 1.5], [1, 1, 1], [1, 1, 1]]
         ({"ignore_false_negatives_of": 1, "alpha": "0.5"}, "alpha='0.5', but a weight is a finite number"),
         ({"ignore_false_negatives_of": [0, 1], "alpha": [0.5]}, r"alpha=\[0.5\] has 1 numbers for 2 classes"),
         ({"class_weights": {0: 1.0}}, r"class_weights=\{0: 1.0\}, but it is a list in the order of the 3 classes"),
-        ({"ignore_class": True}, "ignore_class=True, but it is an integer label, or None"),
+        ({"ignore_false_negatives_of": [], "alpha": np.array([0.5, 0.1])}, "has no effect without ignore_false_neg"),
+        ({"ignore_class": 2**40}, "ignore_class=1099511627776, but it is an int"),
+        ({"ignore_class": True}, "ignore_class=True, but it is an integer label of 32 bits, or None"),
         (
             {"normalizer": "weight", "reduction": "mean_with_sample_weight"},
             "divides by the sample weights, and reduction",

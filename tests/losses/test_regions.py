@@ -147,3 +147,11 @@ def test_lovasz_of_a_million_alike_pixels():
     logits = np.broadcast_to(np.log(np.float32([0.6, 0.4])), (*size, 2)).copy()
     expected = 0.7 * (0.6 + (0.6 * 0.3 + 0.4 * 0.7)) / 2
     assert float(MaskedLovaszSoftmax(2)(labels, logits, np.full(size, 0.7))) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e25])
+def test_lovasz_is_proportional_to_the_sample_weights(scale):
+    rng = np.random.default_rng(5)
+    labels, logits = rng.integers(0, 3, (1, 8, 8)), rng.normal(0, 2, (1, 8, 8, 3)).astype(np.float32)
+    one, scaled = (float(MaskedLovaszSoftmax(3)(labels, logits, np.full((1,), s))) for s in (1.0, scale))
+    assert scaled == pytest.approx(scale * one, rel=1e-4)

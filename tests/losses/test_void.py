@@ -1,5 +1,7 @@
 """Pixels without a label, batches of nothing else, and classes that are not there."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from cases import Case, cases, examples
@@ -141,9 +143,10 @@ def test_no_weight_at_all(base):  # P27: class weights or sample weights of 0 ev
 @pytest.mark.parametrize("base", BASES)
 def test_a_let_off_pixel_costs_nothing_however_wrong_it_is(base):
     # The second pixel is a miss of class 1 that weighs 0, and to which the network gives the probability 0.
-    case = small(labels=[[[0, 1]]], row=0.0)
-    case.logits[0, 0, 1] = [1.0, -np.inf]
-    for variant in readings(base):
+    let_off = small(labels=[[[0, 1]]], row=0.0)
+    let_off.logits[0, 0, 1] = [1.0, -np.inf]
+    weightless = let_off.but(error_weights=np.array([[1, 1], [1, 1]]), sample_weight=np.float32([[[1, 0]]]))
+    for case, variant in product((let_off, weightless), readings(base)):
         value, gradient = evaluate(variant.build(case), case)
         assert np.isfinite(value).all(), variant
         assert np.isfinite(gradient).all(), variant
