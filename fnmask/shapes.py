@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 _ROUNDING = 1e-3
-"""By how much probabilities that sum to 1 may miss it; labels may be bfloat16, of two to three digits."""
+"""By how much probabilities that sum to 1 may miss it."""
 
 _LABEL_ROUNDING = 4e-3
+"""By how much soft labels may, which can be bfloat16, of two to three digits."""
 
 Tensor = Any
 """A tensor of whichever backend Keras runs on, or a NumPy array. Keras ships no types."""

@@ -4,6 +4,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from fnmask.presets import conf_dir
+from fnmask.sweep.composer import check_job
 from fnmask.train import register_resolvers
 
 SMALL = [
@@ -19,6 +20,11 @@ def compose_config(*overrides):
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return compose("config", overrides=list(overrides), return_hydra_config=True)
+
+
+def check(*overrides):
+    """The checked config; raises what a person would read."""
+    return check_job(compose_config(*overrides))
 
 
 def make_camvid(root):

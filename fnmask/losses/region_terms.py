@@ -98,8 +98,8 @@ def _lovasz(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Tens
 
     Pixels are put in order by a histogram: errors that differ by less than 1 / 65536 of the largest of the
     class may change places, which moves l_k by less than that. Within a bin labeled pixels come first, and the steps of
-    the others are their mean. The tables take 2 MB per class, and
-    as much again for every 65536 pixels.
+    the others are their mean. The tables take 2 MB per class, and half a MB per class more for
+    every 65536 pixels.
     """
     classes, count = predictions.classes, predictions.num_classes
     weight = ops.broadcast_to(m[..., None], ops.shape(predictions.logits))
@@ -133,7 +133,7 @@ def _by_bin(values: Tensor, cells: Tensor, classes: int) -> Tensor:
     # In parts of the pixels, one after another: added number by number, float32 loses percents of a bin that millions
     # of pixels share, as the first logits of a network and saturated ones do.
     shape, size = tuple(values.shape), classes * _BINS
-    count = _PARTS if None in shape else -(-math.prod(shape[:3]) // _PART_PIXELS)
+    count = _PARTS if None in shape else max(1, -(-math.prod(shape[:3]) // _PART_PIXELS))
     flat = ops.reshape(cells, (-1,))
     index = ops.arange(ops.size(flat), dtype="int32") // ((ops.size(flat) + count - 1) // count)
     sums = ops.segment_sum(ops.reshape(values, (-1,)), index * size + flat, num_segments=count * size)
