@@ -137,7 +137,7 @@ class Predictions:
         """The maximum over classes, `(B, H, W)`, of what the term gives for a part of them."""
         return self._over_classes(term, ops.max, ops.maximum)
 
-    def pixel_sum(self, term: Callable[["Predictions", Tensor], Tensor], values: Tensor) -> Tensor:
+    def sum_over_pixels(self, term: Callable[["Predictions", Tensor], Tensor], values: Tensor) -> Tensor:
         """The sum over pixels, `(C,)`, of a term `(b, h, w, C)` of some of them and of their part of a map."""
 
         def of_part(part: slice) -> Tensor:

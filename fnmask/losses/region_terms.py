@@ -53,7 +53,7 @@ def _tversky(predictions: Predictions, m: Tensor, numbers: Numbers) -> tuple[Ten
     a, b, s = (numbers[name] for name in ("false_positive_weight", "false_negative_weight", "smoothing"))
     hits = predictions.sum_per_class(m * ops.exp(predictions.log_probability))
     missed = predictions.sum_per_class(m * -ops.expm1(predictions.log_probability))
-    errors = a * predictions.pixel_sum(_elsewhere, m) + b * missed
+    errors = a * predictions.sum_over_pixels(_elsewhere, m) + b * missed
     denominator = hits + errors + s
     miss = ops.divide_no_nan(errors, denominator)
     losses, steepness = _rooted(miss, numbers)

@@ -37,7 +37,7 @@ def test_a_variant_is_the_same_in_parts_and_together(case, variant):
 def test_many_classes(base, classes):
     """More than are reduced at once, and more than are taken one by one."""
     rng = np.random.default_rng(0)
-    size = (1, 8, 3)
+    size = (1, 9, 3)
     mask = None if base in ("expected_cost", "label_set", "relabel") else "margin" if classes == 20 else "expectation"
     numbers = {key: values[-1] for key, values in (BASES[base][2] | MASK_NUMBERS.get(mask, {})).items()}
     error_weights = rng.choice([0.0, 0.5, 1.0], (classes, classes)).astype(np.float32)

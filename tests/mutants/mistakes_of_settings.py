@@ -216,4 +216,12 @@ OF_SETTINGS = (
         "weights are rescaled to the number of all classes, absent ones included",
         (f"{WEIGHTING}::test_an_absent_class_may_weigh_0_and_leaves_the_others",),
     ),
+    Mutant(
+        "one-hot-taken-for-granted",
+        "shapes.py",
+        "        rows = ops.where(is_share, rows, num_classes + 1)\n",
+        "",
+        "in a traced step the largest entry of any vector is taken for a label",
+        ("losses/test_traced.py::test_no_argmax_makes_a_class_of_what_is_no_distribution",),
+    ),
 )
