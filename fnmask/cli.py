@@ -61,6 +61,26 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--experiment", default="fnmask", help="MLflow experiment (default: %(default)s)")
     compare.set_defaults(command=_compare)
+    worker = commands.add_parser(
+        "worker",
+        help="run trials of a sweep that has begun, in any shell, container or Kubernetes job",
+        description="Run trials of a sweep that train.py --multirun has begun, until its budget is finished. Exit "
+        "codes: 0 finished, 2 refused, 3 stopped after a row of failures, 4 incomplete, 130 interrupted.",
+    )
+    worker.add_argument("--study", required=True, metavar="NAME", help="name of the study")
+    worker.add_argument(
+        "--storage",
+        metavar="URL",
+        default=os.environ.get("FNMASK_STORAGE"),
+        help="Optuna storage (default: $FNMASK_STORAGE, else mlruns/optuna.db of the project; a password belongs into "
+        "the variable, since others can see the command line)",
+    )
+    worker.add_argument("--index", type=int, metavar="N", help="number of this worker, for its GPU and its seed")
+    worker.add_argument("--config-dir", type=Path, metavar="DIR", help="more config files, as with train.py")
+    worker.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="what differs on this machine, such as dataset.root=PATH"
+    )
+    worker.set_defaults(command=_work)
     # Only named here, for --help: its own words are Hydra's, which argparse would misread.
     commands.add_parser("train", help="one run, or with --multirun a sweep: train.py for an installed copy")
     return parser
@@ -73,6 +93,20 @@ def _train(words: Sequence[str]) -> int:
     sys.argv = ["fnmask train", *words]
     train()
     return 0
+
+
+def _work(arguments: argparse.Namespace) -> int:
+    """`fnmask worker`."""
+    # Imported here: Hydra and Optuna take a second, and --help should not wait for it.
+    from fnmask.sweep.worker_command import work
+
+    return work(
+        arguments.study,
+        arguments.storage,
+        arguments.overrides,
+        index=arguments.index,
+        config_dir=arguments.config_dir,
+    )
 
 
 def _compare(arguments: argparse.Namespace) -> int:

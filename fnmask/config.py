@@ -64,6 +64,11 @@ class TrialConfig:
         return digest(shared)
 
     @functools.cached_property
+    def ground(self) -> str:
+        """Digest of network and data: what a setting must have been tried on to be the best known for it."""
+        return digest({"backbone": self.resolved["backbone"], "data": self.data_digest})
+
+    @functools.cached_property
     def data_digest(self) -> str:
         """Digest of the content of the data set; its files are read once in a process."""
         own = {key: value for key, value in self.resolved["dataset"].items() if key not in DatasetConfig.model_fields}

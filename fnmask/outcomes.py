@@ -10,6 +10,18 @@ _MEMORY_ERRORS = ("ResourceExhaustedError",)
 _LONGEST_REASON = 500
 
 
+class TrialPruned(Exception):
+    """The trial is not worth its remaining epochs; the message says why."""
+
+
+class TrialTimeout(RuntimeError):
+    """The trial took longer than it may."""
+
+
+class ControlLost(RuntimeError):
+    """The plain control that the trial is measured against has failed meanwhile."""
+
+
 class NonFiniteMetric(ArithmeticError):
     """An objective of the search is NaN, infinite or absent."""
 
@@ -32,8 +44,12 @@ def classify(error: BaseException) -> Outcome:
     Args:
         error: what it raised. TensorFlow's errors are known by name, so that this module does not load it.
     """
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt | ControlLost):
         return "interrupted"
+    if isinstance(error, TrialPruned):
+        return "pruned"
+    if isinstance(error, TrialTimeout):
+        return "failed:timeout"
     if isinstance(error, ConfigError):
         return "failed:config"
     if isinstance(error, ArithmeticError):
@@ -45,4 +61,6 @@ def classify(error: BaseException) -> Outcome:
 
 def describe(error: BaseException) -> str:
     """The reason in words, short enough for a tag."""
+    if isinstance(error, TrialPruned):
+        return str(error)[:_LONGEST_REASON]
     return f"{type(error).__name__}: {error}"[:_LONGEST_REASON]

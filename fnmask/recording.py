@@ -1,8 +1,10 @@
 """A trial under a tracking store: tags and lineage before its first step, an outcome whatever happens."""
 
+import logging
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import yaml
@@ -11,14 +13,16 @@ from numpy.typing import NDArray
 from fnmask.config import TrialConfig, digest
 from fnmask.losses.spec import TimingArguments
 from fnmask.outcomes import check_objectives, classify, describe
+from fnmask.result import Bench, Control, EpochHook, Result, RunTrial
 from fnmask.tracking.artifacts import CONFIG, confusion_name, unpack_confusion
 from fnmask.tracking.lineage import lineage_params, lineage_tags
+from fnmask.tracking.mlflow_run import MlflowTracker
 from fnmask.tracking.mlflow_store import MlflowStore
 from fnmask.tracking.passwords import hide_passwords
 from fnmask.tracking.records import DatasetRecord
 from fnmask.tracking.tracker import MemoryTracker, Outcome, Tracker
-from fnmask.trial import Control, EpochHook, Result, run_trial
-from fnmask.workbench import TrialData, Workbench
+
+_LOG = logging.getLogger(__name__)
 
 # Loss settings that say when a mask acts, not what it is: they do not name a variant unless the sweep varies them.
 _UNNAMED = ("_target_", "target", *TimingArguments.__annotations__)
@@ -26,25 +30,57 @@ _UNNAMED = ("_target_", "target", *TimingArguments.__annotations__)
 
 @dataclass(frozen=True)
 class Labels:
-    """What a run is called. `searched` holds the values that the sweep chose for it."""
+    """What a run is called.
+
+    Attributes:
+        kind: `run`, `trial`, or `seed` of a trial with several.
+        study: name of the sweep.
+        trial: its number.
+        control: name of the control, or nothing.
+        parent_run_id: of the sweep, or of the trial that a seed belongs to.
+        sweep_run_id: of the sweep.
+        retry_of: number of the trial that was lost and is run again.
+        searched: the values that the sweep chose for it.
+    """
 
     kind: str
     study: str = ""
     trial: int | None = None
     control: str = ""
     parent_run_id: str | None = None
+    sweep_run_id: str | None = None
+    retry_of: int | None = None
     searched: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Record:
-    """How a trial ended. `result` is None unless it is complete; `error` is what it raised."""
+    """How a trial ended.
+
+    Attributes:
+        outcome: of the trial.
+        reason: in words, when it is not complete.
+        result: None unless it is complete.
+        run_id: in the store; nothing without one.
+        tracker: the open run.
+        error: what the trial raised.
+    """
 
     outcome: Outcome
     reason: str
     result: Result | None
     run_id: str
+    tracker: Tracker
     error: BaseException | None = None
+
+    def close(self, outcome: Outcome | None = None, reason: str | None = None) -> None:
+        """Close the run: last, so that whoever is killed before leaves it open, for the next one to close rightly.
+
+        Args:
+            outcome: another one than the trial's own, when the study has decided otherwise.
+            reason: the same.
+        """
+        self.tracker.finish(outcome or self.outcome, self.reason if reason is None else reason)
 
 
 def run_recorded(
@@ -52,21 +88,28 @@ def run_recorded(
     labels: Labels,
     *,
     store: MlflowStore | None,
-    workbench: Workbench,
-    control: Control = None,
+    run: RunTrial,
+    workbench: Bench,
+    control: Callable[[], Control] = lambda: None,
     objectives: Sequence[str] = (),
     on_epoch: EpochHook | None = None,
+    on_start: Callable[[str], None] = lambda run_id: None,
 ) -> Record:
-    """Run a trial, record it, and say how it ended; nothing but an interruption of this function escapes it.
+    """Run a trial and record it, up to its last number; nothing but an interruption of this function escapes it.
 
     Args:
         config: the checked config.
         labels: kind, study, trial number, control.
         store: None keeps nothing.
+        run: trains; see `RunTrial`.
         workbench: data and compiled steps of earlier trials.
         control: see `run_trial`.
         objectives: metrics that must be there and finite, or the trial has failed.
         on_epoch: see `run_trial`.
+        on_start: called with the id of the run, before the first step.
+
+    Returns:
+        The record, its run still open: `Record.close` it.
     """
     tracker: Tracker = MemoryTracker()
     run_id = ""
@@ -74,25 +117,40 @@ def run_recorded(
     try:
         data = workbench.load(config)
         if store is not None:
-            tracker = opened = store.start_run(
-                name=variant_label(config, labels.searched),
-                parent_run_id=labels.parent_run_id,
-                params={**shown, **lineage_params()},
-                tags=_tags(config, labels),
-                datasets=_dataset_records(config, data),
-            )
+            tracker = opened = open_run(config, labels, store=store, datasets=_dataset_records(config, data))
             run_id = opened.run_id
+        on_start(run_id)
         tracker.log_artifact(CONFIG, yaml.safe_dump(shown, sort_keys=False).encode())
-        result = run_trial(config, tracker, workbench=workbench, control=control, on_epoch=on_epoch)
+        result = run(config, tracker, workbench=workbench, control=control, on_epoch=on_epoch)
         check_objectives(result.metrics, objectives)
-    except (Exception, KeyboardInterrupt) as error:
-        workbench.discard()
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
         outcome, reason = classify(error), describe(error)
+        if outcome != "pruned":
+            workbench.discard()
+            _keep_trace(tracker, error)
+        return Record(outcome, reason, None, run_id, tracker, error)
+    return Record("complete", "", result, run_id, tracker)
+
+
+def open_run(
+    config: TrialConfig, labels: Labels, *, store: MlflowStore, datasets: Sequence[DatasetRecord] = ()
+) -> MlflowTracker:
+    """Start a run in the store, with everything that is known before the first step."""
+    return store.start_run(
+        name=variant_label(config, labels.searched) + (f" · seed {config.seed}" if labels.kind == "seed" else ""),
+        parent_run_id=labels.parent_run_id,
+        params={**hide_passwords(config.resolved), **lineage_params()},
+        tags=_tags(config, labels),
+        datasets=datasets,
+    )
+
+
+def _keep_trace(tracker: Tracker, error: BaseException) -> None:
+    """The traceback as a file of the run; whatever ended the trial, such as a full disk, may prevent that as well."""
+    try:
         tracker.log_artifact("error.txt", "".join(traceback.format_exception(error)).encode())
-        tracker.finish(outcome, reason)
-        return Record(outcome, reason, None, run_id, error)
-    tracker.finish("complete")
-    return Record("complete", "", result, run_id)
+    except Exception as second:
+        _LOG.warning("error.txt of a failed trial could not be kept: %s", describe(second))
 
 
 def find_control(store: MlflowStore | None, reference: str) -> Control:
@@ -158,6 +216,8 @@ def _tags(config: TrialConfig, labels: Labels) -> dict[str, str]:
         "trial": "" if labels.trial is None else str(labels.trial),
         "variant": variant_label(config, labels.searched),
         "control": labels.control,
+        "sweep": labels.sweep_run_id or "",
+        "retry_of": "" if labels.retry_of is None else str(labels.retry_of),
         "seed": str(config.seed),
         "targets": ",".join(config.target_names),
         "reference": config.reference,
@@ -166,7 +226,7 @@ def _tags(config: TrialConfig, labels: Labels) -> dict[str, str]:
     return {f"fnmask.{key}": value for key, value in own.items()} | lineage_tags(config.root)
 
 
-def _dataset_records(config: TrialConfig, data: TrialData) -> Sequence[DatasetRecord]:
+def _dataset_records(config: TrialConfig, data: Any) -> Sequence[DatasetRecord]:
     name = config.choices.get("dataset", type(config.source).__name__)
     source = str(config.resolved["dataset"].get("root") or config.resolved["dataset"]["_target_"])
     return [

@@ -16,7 +16,7 @@ DEFAULT_CONTROLS = {
 Pixels = Annotated[int, Field(ge=1)]
 
 
-def _default(value: dict[str, Any]) -> BeforeValidator:
+def _default(value: dict[str, Any] | list[Any]) -> BeforeValidator:
     """Null in `conf/` stands for a default: Hydra would merge one written there with what is given, not replace it."""
     return BeforeValidator(lambda given: value if given is None else given)
 
@@ -63,14 +63,25 @@ class StudyConfig(_Node):
 
     name: str | None
     n_trials: Annotated[int, Field(ge=1)] | None
-    sampler: Literal["tpe", "random", "grid"]
+    sampler: Literal["tpe", "random", "grid", "quasi_random", "nsga2", "nsga3", "cma_es"]
     seed: int = Field(ge=0, lt=2**31)
     directions: Annotated[dict[str, Literal["maximize", "minimize"]], Field(min_length=1), _default(DEFAULT_DIRECTIONS)]
     space: Annotated[dict[str, str], _default({})]
     when: Annotated[dict[str, dict[str, list[bool | int | float | str | None]]], _default({})]
+    zip: Annotated[list[list[str]], _default([])]
+    hook: str | None
+    constraints: Annotated[dict[str, str], _default({})]
     controls: Annotated[dict[str, list[str]], _default(DEFAULT_CONTROLS)]
+    best_known: bool
+    pruner: dict[str, Any]
+    seeds: int = Field(ge=1, le=100)
+    seed_margin_points: Annotated[float, Field(gt=0)] | None
+    n_workers: int = Field(ge=0)
     storage: str | None
+    heartbeat_s: int = Field(ge=1)
+    max_retries: int = Field(ge=0)
     max_failures: int = Field(ge=1)
+    trial_timeout_s: Annotated[float, Field(gt=0)] | None
     dry_run: bool
 
 

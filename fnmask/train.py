@@ -62,24 +62,26 @@ def _run_one(config: TrialConfig) -> int:
     # TensorFlow is loaded only once the config is known to be right.
     print(load_backend())
     from fnmask.open_store import open_store
-    from fnmask.progress import SweepProgress
+    from fnmask.progress import RunProgress
     from fnmask.recording import Labels, find_control, run_recorded, variant_label
+    from fnmask.trial import run_trial
     from fnmask.workbench import Workbench
 
     console = Console()
     store = open_store(config)
     control = "plain" if config.is_plain else ""
-    with SweepProgress(1, console=console) as progress:
-        progress.begin_trial(variant_label(config, {}), config.trainer.epochs)
+    with RunProgress(variant_label(config, {}), config.trainer.epochs, console=console) as progress:
         record = run_recorded(
             config,
             Labels("run", control=control),
             store=store,
+            run=run_trial,
             workbench=Workbench(),
-            control="itself" if control else find_control(store, config.reference),
-            on_epoch=lambda epoch, metrics: progress.end_epoch(epoch, metrics["val/miou"]),
+            control=lambda: "itself" if control else find_control(store, config.reference),
+            on_epoch=lambda epoch, metrics, _: progress.end_epoch(epoch, metrics["val/miou"]),
         )
-        progress.end_trial(record.outcome, record.reason)
+        record.close()
+    console.print(progress.describe_end(record.outcome, record.reason), markup=False, highlight=False, soft_wrap=True)
     if record.result is None:
         return 130 if record.outcome == "interrupted" else 1
     told = [key for key in record.result.metrics if key.startswith(("val/iou/", "val/miou", "tradeoff/"))]

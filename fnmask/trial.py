@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ from fnmask.data.pipeline import build_eval_dataset, build_train_dataset
 from fnmask.engine import CompiledStep, EpochTraining, Evaluation
 from fnmask.losses.schedule import RecallGate, describe_gate
 from fnmask.metrics.confusion import recall
-from fnmask.metrics.readings import per_class, summarize, tradeoff
+from fnmask.metrics.readings import per_class, summarize
+from fnmask.result import Control, EpochHook, Result, measure_tradeoff
 from fnmask.tracking import artifacts
 from fnmask.tracking.artifacts import ClassList
 from fnmask.tracking.pictures import confusion_picture, overlay_picture
@@ -26,28 +27,6 @@ _LOG = logging.getLogger(__name__)
 
 # Label of the pixels that pad the last batch where the data set declares no void: their images are dropped anyway.
 PAD_LABEL = 255
-
-EpochHook = Callable[[int, Mapping[str, float]], None]
-
-# The (C, C) validation matrix of the plain control of the same seed, backbone and data; "itself": this is that control;
-# None: there is none, and no trade-off is measured.
-Control = NDArray[np.int64] | Literal["itself"] | None
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a finished trial is judged by.
-
-    Attributes:
-        metrics: `val/...` and `train/...` of the epoch it is judged by, `best/...` and `tradeoff/...`.
-        val, test: int64 (N, C, C) confusion matrices per image of that epoch's weights.
-        duration_s: wall time.
-    """
-
-    metrics: Mapping[str, float]
-    val: NDArray[np.int64]
-    test: NDArray[np.int64] | None
-    duration_s: float
 
 
 @dataclass
@@ -65,7 +44,7 @@ def run_trial(
     tracker: Tracker,
     *,
     workbench: Workbench,
-    control: Control = None,
+    control: Callable[[], Control] = lambda: None,
     on_epoch: EpochHook | None = None,
 ) -> Result:
     """Train and judge one trial.
@@ -74,8 +53,9 @@ def run_trial(
         config: the checked config.
         tracker: where its numbers go; left open, for the caller to finish with an outcome.
         workbench: data and compiled steps of earlier trials.
-        control: what the trade-off is measured against.
-        on_epoch: called at the end of every epoch with its number, from 1, and its metrics.
+        control: gives what the trade-off is measured against; asked for at the end, when a control that is run beside
+            this trial may have finished.
+        on_epoch: called at the end of every epoch; what it raises ends the trial.
 
     Raises:
         NonFiniteLoss: the training loss became NaN or infinite.
@@ -87,9 +67,7 @@ def run_trial(
     val = judged.evaluation.matrices
     metrics = {f"best/{key.removeprefix('val/')}": value for key, value in judged.metrics.items() if key[:4] == "val/"}
     metrics["best/epoch"] = judged.epoch
-    if control is not None:
-        matrix = val.sum(axis=0)
-        metrics |= tradeoff(matrix, matrix if isinstance(control, str) else control, config.loss.targets)
+    metrics |= measure_tradeoff(config, val.sum(axis=0), control())
     tracker.log_metrics(metrics, step=judged.epoch)
     test = _evaluate(config, step, data.test).matrices if config.trainer.test and data.test.ids else None
     _log_artifacts(config, data, step, {"val": val, "test": test}, tracker)
@@ -100,29 +78,20 @@ def _fit(
     config: TrialConfig, data: TrialData, step: CompiledStep, tracker: Tracker, on_epoch: EpochHook | None
 ) -> _Judged:
     """Train to the last epoch; the weights left in the step are those of the epoch that the trial is judged by."""
-    dataset, trainer = config.dataset, config.trainer
-    batches = iter(
-        build_train_dataset(
-            data.train,
-            batch_size=trainer.batch_size,
-            crop_size=dataset.crop_size,
-            flips=dataset.flips,
-            seed=config.seed,
-        )
-    )
-    steps_per_epoch = trainer.steps_per_epoch or max(1, len(data.train.ids) // trainer.batch_size)
-    schedule = build_schedule(config, steps_per_epoch)
+    trainer = config.trainer
+    batches, per_epoch = train_batches(config, data), steps_per_epoch(config, data)
+    schedule = build_schedule(config, per_epoch)
     gate = config.loss.timing.build_gate()
     judged: _Judged | None = None
     for epoch in range(1, trainer.epochs + 1):
-        training = step.train_epoch(batches, schedule, steps=steps_per_epoch, masked=gate is None or gate.is_open)
+        training = step.train_epoch(batches, schedule, steps=per_epoch, masked=gate is None or gate.is_open)
         evaluation = _evaluate(config, step, data.val)
         metrics = _read(config, training, evaluation)
         tracker.log_metrics(metrics, step=epoch)
         if on_epoch is not None:
-            on_epoch(epoch, metrics)
+            on_epoch(epoch, metrics, evaluation.matrices.sum(axis=0))
         # A class that is not learned yet says nothing until the mask is about to act.
-        if gate is not None and schedule.ramp_at((epoch + 1) * steps_per_epoch - 1) > 0:
+        if gate is not None and schedule.ramp_at((epoch + 1) * per_epoch - 1) > 0:
             _watch_recall(gate, epoch, evaluation, config.loss.targets)
         # Epochs before the mask is at full strength judge another loss than the one the trial is named for.
         full_strength = training.ramp == 1 or epoch == trainer.epochs
@@ -145,10 +114,29 @@ def _watch_recall(gate: RecallGate, epoch: int, evaluation: Evaluation, targets:
 
 
 def _evaluate(config: TrialConfig, step: CompiledStep, arrays: SplitArrays) -> Evaluation:
-    return step.evaluate(_eval_batches(config, arrays), len(arrays.ids))
+    return step.evaluate(eval_batches(config, arrays), len(arrays.ids))
 
 
-def _eval_batches(config: TrialConfig, arrays: SplitArrays) -> Any:
+def train_batches(config: TrialConfig, data: TrialData) -> Iterator[Any]:
+    """Endless training batches in the order of the seed."""
+    return iter(
+        build_train_dataset(
+            data.train,
+            batch_size=config.trainer.batch_size,
+            crop_size=config.dataset.crop_size,
+            flips=config.dataset.flips,
+            seed=config.seed,
+        )
+    )
+
+
+def steps_per_epoch(config: TrialConfig, data: TrialData) -> int:
+    """Optimizer steps of an epoch: as configured, else as many whole batches as there are."""
+    return config.trainer.steps_per_epoch or max(1, len(data.train.ids) // config.trainer.batch_size)
+
+
+def eval_batches(config: TrialConfig, arrays: SplitArrays) -> Any:
+    """Batches of a split, in order, the last one padded."""
     pad_label = PAD_LABEL if config.source.ignore_class is None else config.source.ignore_class
     return build_eval_dataset(arrays, batch_size=config.trainer.eval_batch_size, pad_label=pad_label)
 
@@ -195,7 +183,7 @@ def _draw_overlays(config: TrialConfig, arrays: SplitArrays, step: CompiledStep)
     # Spread over the split: neighbouring files are often neighbouring frames.
     shown = np.unique(np.linspace(0, len(arrays.ids) - 1, config.tracking.overlay_images).astype(int))
     some = SplitArrays(tuple(arrays.ids[i] for i in shown), arrays.images[shown], arrays.labels[shown])
-    predictions = step.predict(_eval_batches(config, some), len(shown))
+    predictions = step.predict(eval_batches(config, some), len(shown))
     return overlay_picture(
         some.images,
         some.labels,

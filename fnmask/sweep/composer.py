@@ -6,10 +6,14 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fnmask.config import MOVES_NOTHING, TrialConfig, check
 from fnmask.hydra_errors import HYDRA_ERRORS, explain, is_complaint
+from fnmask.sweep.grammar import Value
+
+_ABSENT = object()
 
 
 class Composer:
@@ -18,7 +22,8 @@ class Composer:
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self._loader = loader
         self._master = master
-        # Hydra takes a fifth of a second for each, and a plan asks for the same ones again.
+        # Hydra takes a tenth of a second to compose: done once for the options of groups. The plain values of a trial
+        # are set in a copy.
         self._composed: dict[tuple[str, ...], DictConfig] = {}
 
     def compose(self, overrides: Sequence[str], *, job_number: int = 0, folder: str = "0") -> DictConfig:
@@ -45,10 +50,21 @@ class Composer:
         return cfg
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
-        key = tuple(overrides)
-        if key not in self._composed:
-            self._composed[key] = self._loader.load_sweep_config(self._master, list(overrides))
-        return copy.deepcopy(self._composed[key])
+        options, values = split_values(overrides)
+        cfg = self._compose_anew(options)
+        if all(OmegaConf.select(cfg, key, default=_ABSENT) is not _ABSENT for key in values):
+            for key, value in values.items():
+                OmegaConf.update(cfg, key, value)
+            with open_dict(cfg):
+                cfg.hydra.overrides.task = list(overrides)
+            return cfg
+        # Hydra says what is wrong with a key that there is not.
+        return self._compose_anew(tuple(overrides))
+
+    def _compose_anew(self, overrides: tuple[str, ...]) -> DictConfig:
+        if overrides not in self._composed:
+            self._composed[overrides] = self._loader.load_sweep_config(self._master, list(overrides))
+        return copy.deepcopy(self._composed[overrides])
 
     def check(self, overrides: Sequence[str]) -> TrialConfig:
         """The checked config.
@@ -80,6 +96,27 @@ class Composer:
             if not replaced and not lacking:
                 kept.append(text)
         return (*kept, *own)
+
+
+def split_values(overrides: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Value]]:
+    """Divide overrides into those that only Hydra can apply, and the values that may be set afterwards.
+
+    Returns:
+        Options of groups, additions, deletions, lists and the like; and `key=value` with a plain value.
+    """
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    values: dict[str, Value] = {}
+    for text, item in zip(overrides, parsed, strict=True):
+        given: Any = item.value()
+        value = given.text if isinstance(given, QuotedString) else given
+        plain = value is None or isinstance(value, bool | int | float | str)
+        # The option of a group has no dot; and text with an interpolation means something only where it stands.
+        if plain and "." in item.key_or_group and item.type == OverrideType.CHANGE and "${" not in text:
+            values[item.key_or_group] = value
+        else:
+            # Of a key that is given twice the last word wins.
+            values.pop(item.key_or_group, None)
+    return tuple(text for text, item in zip(overrides, parsed, strict=True) if item.key_or_group not in values), values
 
 
 def check_job(cfg: DictConfig) -> TrialConfig:

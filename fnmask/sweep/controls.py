@@ -1,6 +1,6 @@
 """The controls of a sweep: what its trials are measured against."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from optuna.distributions import CategoricalDistribution
 
@@ -8,12 +8,14 @@ from fnmask.binding import ConfigError
 from fnmask.config import REFERENCE_NODES, TrialConfig
 from fnmask.schema import StudyConfig
 from fnmask.sweep.composer import Composer
-from fnmask.sweep.grammar import override, overrides_of
+from fnmask.sweep.grammar import override, override_of_setting, overrides_of
 from fnmask.sweep.space import Space
 from fnmask.sweep.study import Control
 
 # The key that every loss has, controls too.
 TARGET = "loss.target"
+
+BEST_KNOWN = "best_known"
 
 
 def make_controls(
@@ -31,29 +33,75 @@ def make_controls(
     Raises:
         ConfigError: a direction needs a control that cannot be, or the config of a control is at fault.
     """
-    held = [name for name in space.distributions if name.partition(".")[0] in REFERENCE_NODES]
-    intervals = [name for name in held if not isinstance(space.distributions[name], CategoricalDistribution)]
-    _check_measurable(study, intervals)
+    _check_measurable(study, _held_intervals(space))
+    if BEST_KNOWN in study.controls:
+        raise ConfigError([f"study.controls: the name {BEST_KNOWN!r} is taken: see study.best_known."])
     # A control is read for one target: where the search chooses among several, for the first.
     target = [override(TARGET, space.some_values(TARGET)[0])] if TARGET in space.distributions else []
     if not target and "target" not in first.resolved["loss"]:  # a loss that names its classes in another way
         target = [f"{TARGET}=[{','.join(map(str, first.loss.targets))}]"]
-    # Neither the budget nor the storage, which may hold a password, is a control's to keep.
-    shared = [text for text in fixed if not text.lstrip("+~").startswith("study.")]
-    controls: dict[tuple[str, str], Control] = {}
-    for control, own in sorted(study.controls.items(), key=lambda item: item[0] != "plain"):
-        kept = composer.control([*shared, *target], own)
-        for chosen in space.combinations_of([name for name in held if name not in intervals]):
-            overrides = (*kept, *overrides_of(chosen))
-            reference = composer.check(overrides).reference
-            # One is enough where a searched setting moves nothing.
-            controls.setdefault((control, reference), Control(control, overrides, reference, chosen))
-    return tuple(controls.values())
+    return tuple(
+        control
+        for name, own in sorted(study.controls.items(), key=lambda item: item[0] != "plain")
+        for control in _control_everywhere(composer, name, own, space, [*_shared(fixed), *target])
+    )
+
+
+def make_best_known(
+    composer: Composer, space: Space, fixed: Sequence[str], settings: Mapping[str, Sequence[str]]
+) -> tuple[Control, ...]:
+    """The best known setting as a control, for every value of what a comparison holds fixed.
+
+    Args:
+        composer: composes the controls.
+        space: what the search varies.
+        fixed: overrides of every trial.
+        settings: `TrialConfig.ground` -> overrides of the best trial there.
+    """
+    found: list[Control] = []
+    for ground, own in settings.items():
+        try:
+            controls = list(_control_everywhere(composer, BEST_KNOWN, own, space, _shared(fixed), ground=ground))
+        except ConfigError:
+            continue  # what was tried there does not fit here, such as a mask that this base does not take
+        found += controls
+    return tuple(found)
+
+
+def _control_everywhere(
+    composer: Composer, name: str, own: Sequence[str], space: Space, shared: Sequence[str], *, ground: str | None = None
+) -> Iterator[Control]:
+    """One control for each reference; one is enough where a searched setting moves nothing."""
+    kept = composer.control(shared, own)
+    intervals = _held_intervals(space)
+    seen = set()
+    for chosen in space.combinations_of([key for key in _held(space) if key not in intervals]):
+        overrides = (*kept, *overrides_of(chosen))
+        config = composer.check(overrides)
+        if config.reference not in seen and ground in (None, config.ground):
+            seen.add(config.reference)
+            yield Control(name, overrides, config.reference, chosen)
+
+
+def _held(space: Space) -> list[str]:
+    """Searched keys that a comparison holds fixed."""
+    return [key for key in space.keys if key.partition(".")[0] in REFERENCE_NODES]
+
+
+def _held_intervals(space: Space) -> list[str]:
+    choices = {key for key in _held(space) if isinstance(space.distributions.get(key), CategoricalDistribution)}
+    zipped = {key for others in space.zipped.values() for key in others}
+    return [key for key in _held(space) if key not in choices | zipped]
+
+
+def _shared(fixed: Sequence[str]) -> list[str]:
+    """Neither the budget nor the storage, which may hold a password, is a control's to keep."""
+    return [text for text in fixed if not text.lstrip("+~").startswith("study")]
 
 
 def _check_measurable(study: StudyConfig, intervals: Sequence[str]) -> None:
     """A trade-off is measured against a plain control with the same value of everything that is held fixed."""
-    measured = [key for key in study.directions if key.startswith("tradeoff/")]
+    measured = [key for key in (*study.directions, *study.constraints) if key.startswith("tradeoff/")]
     if not measured:
         return
     if "plain" not in study.controls:
@@ -65,3 +113,21 @@ def _check_measurable(study: StudyConfig, intervals: Sequence[str]) -> None:
             "'study.directions={val/miou: maximize}'."
             for name in intervals
         )
+
+
+def setting_of(config: TrialConfig, overrides: Sequence[str], durations: Sequence[str]) -> list[str]:
+    """Loss and weighting of a trial as overrides that mean the same in another study.
+
+    Args:
+        config: of the trial.
+        overrides: all of the trial's.
+        durations: settings of a loss that follow from the length of the training unless they were given.
+    """
+    given = {text.partition("=")[0] for text in overrides}
+    setting = []
+    for group in ("loss", "weighting"):
+        setting.append(f"{group}={config.choices[group]}")
+        for key, value in config.resolved[group].items():
+            if key != "_target_" and (key not in durations or f"{group}.{key}" in given):
+                setting.append(override_of_setting(f"{group}.{key}", value))
+    return setting

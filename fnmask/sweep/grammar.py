@@ -21,12 +21,27 @@ _LONGEST_LISTED_RANGE = 12
 
 
 def override(name: str, value: Value) -> str:
-    """`name=value` in Hydra's grammar."""
+    """`name=value` in Hydra's grammar, of a value that is written as it is: texts are quoted where they were."""
     if value is None:
         return f"{name}=null"
     if isinstance(value, bool):
         return f"{name}={str(value).lower()}"
     return f"{name}={value}"
+
+
+def override_of_setting(name: str, value: object) -> str:
+    """`name=value` in Hydra's grammar, of a value as it stands in a resolved config: lists and mappings too."""
+    return f"{name}={_written(value)}"
+
+
+def _written(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{_written(key)}:{_written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_written, value)) + "]"
+    if isinstance(value, str):
+        return value if _is_bare(value) else quote(value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def overrides_of(chosen: Mapping[str, Value]) -> tuple[str, ...]:
@@ -65,7 +80,7 @@ def read_distribution(name: str, parsed: Override) -> BaseDistribution:
     value = parsed.value()
     if isinstance(value, ChoiceSweep):
         # Once each, told apart by type as well: 1, 1.0 and true are equal in Python.
-        choices = {repr(item): item for item in (_scalar(each, parsed) for each in value.list)}
+        choices = {repr(item): item for item in choice_values(parsed)}
         return CategoricalDistribution(list(choices.values()))
     if isinstance(value, IntervalSweep):
         assert value.start is not None
@@ -94,6 +109,13 @@ def read_distribution(name: str, parsed: Override) -> BaseDistribution:
     raise ConfigError(
         [f"{name}: got {parsed.input_line!r}. Write choice(a,b), interval(a,b) or tag(log,interval(a,b))."]
     )
+
+
+def choice_values(parsed: Override) -> list[Value]:
+    """The values of a choice as they were written, one as often as it was."""
+    value = parsed.value()
+    assert isinstance(value, ChoiceSweep)
+    return [_scalar(item, parsed) for item in value.list]
 
 
 def _scalar(item: object, parsed: Override) -> Value:

@@ -1,23 +1,33 @@
 """A sweep, decided before any training: what it varies, its controls, its budget, and that every option of it works."""
 
+import importlib
 import itertools
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from fnmask.binding import ConfigError, suggest
+import optuna
+from optuna.distributions import CategoricalDistribution
+
+from fnmask.binding import ConfigError, bind, suggest
 from fnmask.config import TrialConfig, digest, read_class_names, read_study
 from fnmask.schema import StudyConfig
 from fnmask.sweep.composer import Composer, fixed_settings
+from fnmask.sweep.constraints import Constraint, read_constraints
 from fnmask.sweep.controls import make_controls
 from fnmask.sweep.grammar import Value, overrides_of, split_arguments
 from fnmask.sweep.narrowing import narrow
-from fnmask.sweep.space import Space, parse_space
+from fnmask.sweep.pruners import Pruner
+from fnmask.sweep.samplers import LARGEST_LISTED_SPACE, UNIQUE
+from fnmask.sweep.space import Hook, Space
+from fnmask.sweep.space_reader import read_space
 from fnmask.sweep.study import Control
 
 # Grids up to this size are checked combination by combination, larger spaces option by option.
 _CHECKED_COMBINATIONS = 16
+# Trials that are made up to see what a hook asks for.
+_HOOK_SAMPLES = 16
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,10 @@ class Plan:
         space: what the search varies.
         controls: what runs first.
         grid: the combinations to run, or None when a sampler chooses.
+        n_combinations: of choices alone, when no sampler runs one twice; None for any other space.
         n_trials: trials to finish, controls among them.
+        constraints: what a trial must keep to.
+        pruner: when a trial is given up.
         base: the checked config with the first value of every choice.
         fingerprint: what must not change when the study is taken up again.
     """
@@ -42,7 +55,10 @@ class Plan:
     space: Space
     controls: tuple[Control, ...]
     grid: tuple[Mapping[str, Value], ...] | None
+    n_combinations: int | None
     n_trials: int
+    constraints: tuple[Constraint, ...]
+    pruner: Pruner
     base: TrialConfig
     fingerprint: Mapping[str, Any]
 
@@ -51,12 +67,13 @@ class Plan:
         return (*self.fixed, *overrides_of(chosen))
 
 
-def make_plan(composer: Composer, arguments: Sequence[str]) -> Plan:
+def make_plan(composer: Composer, arguments: Sequence[str], *, check_options: bool = True) -> Plan:
     """Read and check a sweep.
 
     Args:
         composer: composes the trials.
         arguments: the command line's overrides.
+        check_options: compose and bind every option; a worker of a sweep that has begun need not.
 
     Raises:
         ConfigError: every fault found, in the space, in the controls, or in a config that the space can choose.
@@ -65,23 +82,36 @@ def make_plan(composer: Composer, arguments: Sequence[str]) -> Plan:
     shared = composer.compose(fixed)
     study = read_study(shared)
     entries, when = narrow(study.space, study.when, fixed, lambda group, option: composer.keys(group, [option]))
-    space = parse_space(entries | searched, when=when, class_names=lambda: read_class_names(shared))
-    if not space.distributions:
+    zipped = [keys for keys in study.zip if not all(key in {*_given(fixed)} for key in keys)]
+    hook = None if study.hook is None else _load_hook(study.hook)
+    space = read_space(
+        entries | searched, when=when, class_names=lambda: read_class_names(shared), zipped=zipped, hook=hook
+    )
+    if not space.distributions and hook is None:
         raise ConfigError(["study.space: nothing is searched. Give a preset (+sweeps=NAME) or KEY=choice(...)."])
-    base = composer.check((*fixed, *overrides_of(space.first())))
+    _check_sampler(study, space)
+    base = composer.check((*fixed, *space.overrides(space.first())))
     _check_directions(study, base)
+    if study.seeds > 1 and "seed" in space.keys:
+        raise ConfigError(["study.seeds: seed is searched as well. Give study.seeds=1, or take seed out of the space."])
+    constraints = read_constraints(study.constraints, base.metric_keys())
+    pruner = cast(Pruner, bind(study.pruner, prefix="study.pruner")())
+    pruner.check(len(study.directions), study.seeds)
     controls = make_controls(composer, study, space, fixed, base)
     grid = tuple(space.combinations()) if study.sampler == "grid" else None
     # Without a trade-off among the directions nothing has to be measured against a control.
-    measured = any(key.startswith("tradeoff/") for key in study.directions)
+    measured = any(key.startswith("tradeoff/") for key in (*study.directions, *study.constraints))
     references = {control.reference for control in controls if control.name == "plain"} if measured else None
-    _check_options(composer, space, fixed, base, references)
-    settings = {key: value for key, value in fixed_settings(shared).items() if key not in space.distributions}
+    if check_options:
+        _check_options(composer, space, fixed, base, references)
+    n_combinations = space.n_combinations(LARGEST_LISTED_SPACE) if study.sampler in UNIQUE else None
+    settings = {key: value for key, value in fixed_settings(shared).items() if key not in space.keys}
     fingerprint = {
         "space": space.describe(),
         "controls": dict(study.controls),
         "directions": dict(study.directions),
         "sampler": study.sampler,
+        **_unless_default(study),
         "data": base.data_digest,
         **settings,
     }
@@ -92,10 +122,60 @@ def make_plan(composer: Composer, arguments: Sequence[str]) -> Plan:
         space=space,
         controls=controls,
         grid=grid,
-        n_trials=_budget(study, len(controls), grid),
+        n_combinations=n_combinations,
+        n_trials=_budget(study, len(controls), n_combinations if grid is None else len(grid)),
+        constraints=constraints,
+        pruner=pruner,
         base=base,
         fingerprint=fingerprint,
     )
+
+
+def _unless_default(study: StudyConfig) -> dict[str, Any]:
+    """What else makes two searches different, where it is asked for."""
+    kind = str(study.pruner.get("_target_", "")).rpartition(".")[2]
+    asked = {
+        "constraints": dict(study.constraints),
+        "hook": study.hook,
+        "seeds": study.seeds if study.seeds > 1 else None,
+        "pruner": None if kind == "none" else dict(study.pruner),
+    }
+    return {key: value for key, value in asked.items() if value}
+
+
+def _given(fixed: Sequence[str]) -> list[str]:
+    return [text.lstrip("+~").partition("=")[0] for text in fixed]
+
+
+def _load_hook(path: str) -> Hook:
+    """The function that an import path names."""
+    module, _, name = path.rpartition(".")
+    try:
+        hook = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        fault = f"study.hook: got {path!r}: {error}. Give PACKAGE.MODULE.FUNCTION, which Python can import."
+        raise ConfigError([fault]) from None
+    if not callable(hook):
+        raise ConfigError([f"study.hook: {path!r} is no function of (trial, chosen)."])
+    return cast(Hook, hook)
+
+
+def _check_sampler(study: StudyConfig, space: Space) -> None:
+    """CMA-ES moves a normal distribution over numbers: it has nothing to say of choices, conditions and fronts."""
+    if study.sampler != "cma_es":
+        return
+    choices = [name for name, of in space.distributions.items() if isinstance(of, CategoricalDistribution)]
+    faults = [
+        f"{name}: study.sampler=cma_es takes intervals alone. Write interval(...), or sampler=tpe." for name in choices
+    ]
+    if len(study.directions) > 1:
+        faults.append("study.directions: study.sampler=cma_es takes one. Take sampler=tpe or nsga2 for several.")
+    if space.when:
+        faults.append("study.when: study.sampler=cma_es takes no conditions. Take sampler=tpe.")
+    if len(space.distributions) == 1 and not choices:
+        faults.append("study.space: study.sampler=cma_es needs two intervals or more. Take sampler=tpe.")
+    if faults:
+        raise ConfigError(faults)
 
 
 def _name(study: StudyConfig, base: TrialConfig, fingerprint: Mapping[str, Any]) -> str:
@@ -127,13 +207,26 @@ def _check_options(
     combinations = list(itertools.islice(space.samples(), _CHECKED_COMBINATIONS + 1))
     if len(combinations) > _CHECKED_COMBINATIONS:
         combinations = list(space.each_value_once())
+    candidates = [space.expand(combination) for combination in combinations] if space.hook is None else _try_hook(space)
     faults: dict[str, None] = {}
-    for chosen in combinations:
+    for chosen in candidates:
         words = overrides_of(chosen)
         found = _find_faults(composer, (*fixed, *words), base, references)
         faults |= dict.fromkeys(f"{fault}  [with {' '.join(words)}]" for fault in found)
     if faults:
         raise ConfigError(faults)
+
+
+def _try_hook(space: Space) -> list[dict[str, Value]]:
+    """What a hook asks for cannot be listed: some trials as a random search would have them."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    tried = []
+    for _ in range(_HOOK_SAMPLES):
+        try:
+            tried.append(space.suggest(study.ask()))
+        except Exception as error:  # the user's own code
+            raise ConfigError([f"study.hook: {type(error).__name__}: {error}"]) from error
+    return tried
 
 
 def _find_faults(
@@ -151,12 +244,14 @@ def _find_faults(
     return []
 
 
-def _budget(study: StudyConfig, n_controls: int, grid: Sequence[object] | None) -> int:
-    if grid is not None and study.n_trials is None:
-        return n_controls + len(grid)
+def _budget(study: StudyConfig, n_controls: int, n_combinations: int | None) -> int:
+    if study.sampler == "grid" and study.n_trials is None:
+        assert n_combinations is not None
+        return n_controls + n_combinations
     if study.n_trials is None:
         raise ConfigError([f"study.n_trials: missing. Give study.n_trials=N, of which {n_controls} are controls."])
     if study.n_trials <= n_controls:
         fault = f"study.n_trials: got {study.n_trials}, and {n_controls} of them are controls. Give more."
         raise ConfigError([fault])
-    return study.n_trials if grid is None else min(study.n_trials, n_controls + len(grid))
+    # No combination is run twice, so there is no more to run.
+    return study.n_trials if n_combinations is None else min(study.n_trials, n_controls + n_combinations)

@@ -1,124 +1,204 @@
-"""The worker: ask for a trial, run it, tell how it ended, until the budget is finished."""
+"""The worker: claim a trial, run it, tell how it ended, until there is nothing left to run."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import optuna
 from hydra.core.utils import run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
 
 from fnmask.binding import ConfigError
 from fnmask.config import TrialConfig
-from fnmask.outcomes import classify, describe
-from fnmask.progress import SweepProgress
-from fnmask.recording import Labels, Record, run_recorded, variant_label
+from fnmask.losses.spec import TimingArguments
+from fnmask.outcomes import ControlLost, TrialPruned, classify, describe
+from fnmask.recording import Labels, Record, open_run, run_recorded, variant_label
+from fnmask.result import Bench, Control, RunTrial
+from fnmask.sweep.claims import Claimed, Rules, Verdict, claim_trial, is_queued_again, recover, requeue
 from fnmask.sweep.composer import Composer, check_job
-from fnmask.sweep.grammar import Value
+from fnmask.sweep.controls import setting_of
+from fnmask.sweep.heartbeat import Heartbeat
+from fnmask.sweep.interruption import Interruption
+from fnmask.sweep.locks import StudyLocks
+from fnmask.sweep.machine import this_process
 from fnmask.sweep.plan import Plan
+from fnmask.sweep.samplers import build_sampler
+from fnmask.sweep.storage import patiently, quietly
 from fnmask.sweep.study import (
+    ATTEMPT,
+    BUDGET,
     CONTROL,
-    HELD,
-    MATRIX,
+    GROUND,
+    LABEL,
+    MATRICES,
     OUTCOME,
     OVERRIDES,
     REASON,
     REFERENCE,
+    RETRY_OF,
     RUN_ID,
-    ask_next,
-    failures_in_a_row,
-    find_control_matrix,
-    finished,
+    SESSION,
+    SETTING,
+    find_control_matrices,
+    outcome_of,
 )
+from fnmask.sweep.trial_report import TrialReport
 from fnmask.tracking.mlflow_store import MlflowStore
-from fnmask.trial import Control
-from fnmask.workbench import Workbench
+from fnmask.tracking.tracker import MemoryTracker, Outcome, Tracker
+
+_LOG = logging.getLogger(__name__)
+
+# Seconds between two looks at a study in which others run what is left, or run the control that this worker needs.
+_LOOK_AGAIN_S = 1.0
 
 
 @dataclass
 class Worker:
-    """Runs the trials of one study in this process.
+    """Runs trials of one study in this process.
 
     Attributes:
         plan: the checked sweep.
         composer: composes the trials.
         context: Hydra's, for its job callbacks.
         study: the opened Optuna study.
+        storage: its storage.
+        locks: its locks.
+        rules: when the sweep is over.
         store: tracking store, or None.
         parent_run_id: of the sweep in the store.
-        progress: what the person sees.
+        run_trial: trains one trial.
+        workbench: data and compiled steps, kept from trial to trial.
+        interruption: how this process is asked to stop.
+        index: of this worker, from 0: its sampler draws other values than those of the others.
     """
 
     plan: Plan
     composer: Composer
     context: HydraContext
     study: optuna.Study
+    storage: optuna.storages.RDBStorage
+    locks: StudyLocks
+    rules: Rules
     store: MlflowStore | None
     parent_run_id: str | None
-    progress: SweepProgress
-    workbench: Workbench = field(default_factory=Workbench)
+    run_trial: RunTrial
+    workbench: Bench
+    interruption: Interruption
+    index: int = 0
+    _process: Mapping[str, str | int] = field(default_factory=this_process)
 
-    def run(self) -> str:
-        """Run trials until the budget is finished.
+    def run(self) -> Verdict:
+        """Run trials until there are none left to run, or to be run here.
 
         Returns:
-            The sweep's outcome: `finished`, `stopped` (too many failures in a row) or `incomplete` (a grid's
-            combinations failed).
+            How the sweep has ended: `finished`, `stopped` (too many failures in a row), `incomplete` (combinations of a
+            grid failed) or `interrupted`.
 
         Raises:
-            KeyboardInterrupt: after the running trial was recorded as interrupted.
+            KeyboardInterrupt: after the running trial was cut short, recorded, and queued to be run again.
         """
-        tried: list[Mapping[str, Value]] = []
         begun = len(self.study.get_trials(deepcopy=False))
-        while len(finished(self.study)) < self.plan.n_trials:
-            trial = ask_next(self.study, self.plan.controls, self.plan.grid, tried)
-            if trial is None:
-                return "incomplete"
-            self._run_trial(trial)
-            tried.append(trial.params)
-            if failures_in_a_row(self.study, since=begun) >= self.plan.study.max_failures:
-                return "stopped"
-        return "finished"
+        # Equal seeds would propose equal trials, in every worker and again in every call.
+        seed = self.plan.study.seed + begun + 1_000_003 * self.index
+        self.study.sampler = build_sampler(
+            self.plan.study.sampler, seed=seed % 2**31, space=self.plan.space, session=self.rules.session
+        )
+        if self.plan.pruner.optuna is not None:
+            self.study.pruner = self.plan.pruner.optuna
+        while not self.interruption.is_requested:
+            claimed = patiently(self._claim)
+            if isinstance(claimed, Claimed):
+                self._run_trial(claimed)
+            elif claimed == "wait":
+                self.interruption.wait(_LOOK_AGAIN_S)
+            else:
+                return claimed
+        return "interrupted"
 
-    def _run_trial(self, trial: optuna.Trial) -> None:
-        chosen: dict[str, Value] = {}
-        if CONTROL in trial.user_attrs:
-            chosen, overrides = trial.user_attrs[HELD], tuple(trial.user_attrs[OVERRIDES])
-        else:
-            chosen = self.plan.space.suggest(trial)
-            overrides = self.plan.overrides(chosen)
+    def _claim(self) -> Claimed | Verdict:
+        with self.locks.claim():
+            attributes = self.study.user_attrs
+            # A later call of the same command may have another budget.
+            rules = replace(self.rules, session=attributes[SESSION], n_trials=attributes[BUDGET])
+            try:
+                return claim_trial(self.study, self.storage, rules, self._process, self.plan.space.suggest)
+            except UpdateFinishedTrialError:
+                # The lock was lost with a connection, and another process took this claim for a dead one's.
+                return "wait"
+
+    def _run_trial(self, claimed: Claimed) -> None:
+        trial = claimed.trial
+        is_control = CONTROL in trial.user_attrs
+        overrides = tuple(trial.user_attrs[OVERRIDES]) if is_control else self.plan.overrides(claimed.chosen)
+        report = TrialReport(
+            study=self.study,
+            trial=trial,
+            directions=self.plan.study.directions,
+            pruner=self.plan.pruner,
+            is_control=is_control,
+            seeds=self.plan.study.seeds,
+            seed_margin_points=self.plan.study.seed_margin_points,
+            timeout_s=self.plan.study.trial_timeout_s,
+        )
+        folder = f"{self.plan.name}/{trial.number}"
         try:
-            cfg = self.composer.compose(overrides, job_number=trial.number, folder=f"{self.plan.name}/{trial.number}")
-            record = self._run_job(cfg, trial, chosen)
+            cfg = self.composer.compose(overrides, job_number=trial.number, folder=folder)
+            with Heartbeat(self.storage, trial._trial_id, self.plan.study.heartbeat_s), self.interruption.cutting():
+                record = self._run_job(cfg, claimed, overrides, report)
         except ConfigError as error:
-            self._tell(trial, classify(error), describe(error))
-            return
-        if record.result is None:
-            self._tell(trial, record.outcome, record.reason)
-        else:
-            self._tell(trial, record.outcome, values=[record.result.metrics[key] for key in self._objectives])
+            record = _unrecorded(classify(error), error)
+        except KeyboardInterrupt as error:  # before its run was opened, or after its last number
+            record = _unrecorded("interrupted", error)
+        told = patiently(lambda: self._tell(trial, record, report))
+        try:
+            record.close(*told)
+        except Exception as error:
+            # The study has the result. The sweep closes what is left open, here or when it is called again.
+            _LOG.warning("The run of trial %s could not be closed: %s", trial.number, describe(error))
         if isinstance(record.error, KeyboardInterrupt):
             raise record.error
 
-    def _tell(self, trial: optuna.Trial, outcome: str, reason: str = "", values: Sequence[float] | None = None) -> None:
-        trial.set_user_attr(OUTCOME, outcome)
-        trial.set_user_attr(REASON, reason)
-        if values is None:
-            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        else:
-            self.study.tell(trial, list(values))
-        told = "   ".join(f"{key} {value:.3f}" for key, value in zip(self._objectives, values or (), strict=False))
-        self.progress.end_trial(outcome, told or reason)
+    def _tell(self, trial: optuna.Trial, record: Record, report: TrialReport) -> tuple[Outcome, str]:
+        """Tell the study how the trial ended; may be done again after the storage was away.
 
-    @property
-    def _objectives(self) -> tuple[str, ...]:
-        return tuple(self.plan.study.directions)
+        Returns:
+            The outcome that the study holds, and the reason.
+        """
+        outcome = record.outcome
+        with quietly():
+            try:
+                if record.result is not None:
+                    violations = {of.metric: of.violation(report.mean(of.metric)) for of in self.plan.constraints}
+                    for metric, violation in violations.items():
+                        trial.set_constraint(metric, violation)
+                    outcome = "infeasible" if any(violation > 0 for violation in violations.values()) else outcome
+                trial.set_user_attr(OUTCOME, outcome)
+                trial.set_user_attr(REASON, record.reason)
+                if record.result is not None:
+                    self.study.tell(trial, [report.mean(metric) for metric in self.plan.study.directions])
+                else:
+                    self.study.tell(trial, state=TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL)
+            except (UpdateFinishedTrialError, ValueError):
+                told = self.study.get_trials(deepcopy=False)[trial.number]
+                if not told.state.is_finished():
+                    raise
+                if outcome_of(told) != outcome:
+                    return "lost", "It gave no sign of life for too long, and was queued to be run again."
+            trials = self.study.get_trials(deepcopy=False)
+            if outcome == "interrupted" and not is_queued_again(trials, trial.number):
+                told = trials[trial.number]
+                requeue(self.study, told, attempt=int(told.user_attrs.get(ATTEMPT, 0)))
+        return outcome, record.reason
 
-    def _run_job(self, cfg: DictConfig, trial: optuna.Trial, chosen: Mapping[str, Value]) -> Record:
+    def _run_job(self, cfg: DictConfig, claimed: Claimed, overrides: tuple[str, ...], report: TrialReport) -> Record:
         """Run the trial as a job of Hydra's: with its folder, its log file and its callbacks."""
         returned = run_job(
-            task_function=lambda _: self._task(cfg, trial, chosen),
+            task_function=lambda _: self._task(cfg, claimed, overrides, report),
             config=cfg,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
@@ -127,27 +207,139 @@ class Worker:
         record: Record = returned.return_value
         return record
 
-    def _task(self, cfg: DictConfig, trial: optuna.Trial, chosen: Mapping[str, Value]) -> Record:
+    def _task(self, cfg: DictConfig, claimed: Claimed, overrides: tuple[str, ...], report: TrialReport) -> Record:
         config = check_job(cfg)
-        control_name = trial.user_attrs.get(CONTROL, "")
-        self.progress.begin_trial(variant_label(config, chosen), config.trainer.epochs)
-        record = run_recorded(
-            config,
-            Labels("trial", self.plan.name, trial.number, control_name, self.parent_run_id, chosen),
-            store=self.store,
-            workbench=self.workbench,
-            control=self._control(config, control_name),
-            objectives=self._objectives,
-            on_epoch=lambda epoch, metrics: self.progress.end_epoch(epoch, metrics["val/miou"]),
+        trial = claimed.trial
+        attributes = {
+            LABEL: variant_label(config, claimed.chosen),
+            REFERENCE: config.reference,
+            GROUND: config.ground,
+            SETTING: setting_of(config, overrides, tuple(TimingArguments.__annotations__)),
+        }
+        for key, value in attributes.items():
+            trial.set_user_attr(key, value)
+        labels = Labels(
+            "trial",
+            study=self.plan.name,
+            trial=trial.number,
+            control=trial.user_attrs.get(CONTROL, ""),
+            parent_run_id=self.parent_run_id,
+            sweep_run_id=self.parent_run_id,
+            retry_of=trial.user_attrs.get(RETRY_OF),
+            searched=claimed.chosen,
         )
-        trial.set_user_attr(RUN_ID, record.run_id)
-        trial.set_user_attr(REFERENCE, config.reference)
-        if record.result is not None and control_name == "plain":
-            trial.set_user_attr(MATRIX, record.result.val.sum(axis=0).tolist())
+        if self.plan.study.seeds == 1:
+            record = self._run_seed(config, labels, report, 0)
+            return self._after_seed(record, labels, report)
+        return self._run_seeds(config, overrides, labels, report)
+
+    def _run_seeds(
+        self, config: TrialConfig, overrides: tuple[str, ...], labels: Labels, report: TrialReport
+    ) -> Record:
+        """A run for the trial, and below it one for each of its seeds."""
+        tracker: Tracker = MemoryTracker()
+        run_id = ""
+        if self.store is not None:
+            tracker = opened = open_run(config, labels, store=self.store)
+            run_id = opened.run_id
+            report.trial.set_user_attr(RUN_ID, run_id)
+        metrics: list[Mapping[str, float]] = []
+        record = None
+        for place in range(self.plan.study.seeds):
+            of_seed = self.composer.check((*overrides, f"seed={config.seed + place}"))
+            own = replace(labels, kind="seed", parent_run_id=run_id or None)
+            record = self._after_seed(self._run_seed(of_seed, own, report, place), own, report)
+            if record.result is not None:
+                metrics.append(record.result.metrics)
+            # A seed that leads nowhere has nevertheless been run to its end.
+            finished = record.outcome == "pruned" and report.n_seeds_done > place
+            record.close("complete", "") if finished else record.close()
+            if record.result is None:
+                break
+        assert record is not None
+        _log_means(tracker, metrics, config.trainer.epochs)
+        return replace(record, tracker=tracker, run_id=run_id)
+
+    def _run_seed(self, config: TrialConfig, labels: Labels, report: TrialReport, place: int) -> Record:
+        """One training."""
+        is_plain = labels.control == "plain"
+        peek = lambda: "itself" if is_plain else self._find_control(report.trial, place)  # noqa: E731
+        return run_recorded(
+            config,
+            labels,
+            store=self.store,
+            run=self.run_trial,
+            workbench=self.workbench,
+            control=lambda: "itself" if is_plain else self._await_control(report.trial, place),
+            objectives=(*self.plan.study.directions, *(constraint.metric for constraint in self.plan.constraints)),
+            on_epoch=report.epoch_hook(config, peek),
+            # Of a trial with several seeds the run is the one above them.
+            on_start=lambda run_id: (
+                None if labels.kind == "seed" else patiently(lambda: report.trial.set_user_attr(RUN_ID, run_id))
+            ),
+        )
+
+    def _after_seed(self, record: Record, labels: Labels, report: TrialReport) -> Record:
+        """What the study keeps of a finished training."""
+        if record.result is None:
+            return record
+        if labels.control == "plain":
+            matrix = record.result.val.sum(axis=0).tolist()
+            matrices = [*report.trial.user_attrs.get(MATRICES, ()), matrix]
+            patiently(lambda: report.trial.set_user_attr(MATRICES, matrices))
+        try:
+            report.end_seed(record.result.metrics)
+        except TrialPruned as pruned:
+            return replace(record, outcome="pruned", reason=describe(pruned), result=None, error=pruned)
         return record
 
-    def _control(self, config: TrialConfig, control_name: str) -> Control:
-        if control_name == "plain":
-            return "itself"
-        matrix = find_control_matrix(self.study, config.reference)
-        return None if matrix is None else np.array(matrix, np.int64)
+    def _find_control(self, trial: optuna.Trial, place: int) -> Control:
+        """The matrix of the plain control of the same seed, when it has finished."""
+        reference = trial.user_attrs[REFERENCE]
+        matrices = patiently(lambda: find_control_matrices(self.study, reference))
+        return None if matrices is None else np.array(matrices[place], np.int64)
+
+    def _await_control(self, trial: optuna.Trial, place: int) -> Control:
+        """The same, after another worker is done with it; None where the search has no such control.
+
+        Raises:
+            ControlLost: it failed; the trial is queued again, behind a new attempt at its control.
+        """
+        reference = trial.user_attrs[REFERENCE]
+        while (found := self._find_control(trial, place)) is None:
+            if not self._has_control(reference):
+                return None
+            if not self._is_control_running(reference) and self._find_control(trial, place) is None:
+                raise ControlLost("The plain control that this trial is measured against has failed.")
+            time.sleep(_LOOK_AGAIN_S)
+        return found
+
+    def _has_control(self, reference: str) -> bool:
+        return any(control.name == "plain" and control.reference == reference for control in self.rules.controls)
+
+    def _is_control_running(self, reference: str) -> bool:
+        def look() -> bool:
+            with self.locks.claim():
+                recover(self.study, self.rules.max_retries)
+            running = self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+            return any(
+                trial.user_attrs.get(CONTROL) == "plain" and trial.user_attrs.get(REFERENCE) == reference
+                for trial in running
+            )
+
+        return patiently(look)
+
+
+def _unrecorded(outcome: Outcome, error: BaseException) -> Record:
+    """Of a trial that has no run of its own."""
+    return Record(outcome, describe(error), None, "", MemoryTracker(), error)
+
+
+def _log_means(tracker: Tracker, seeds: list[Mapping[str, float]], epochs: int) -> None:
+    """Mean and standard deviation over the seeds, of every metric that all of them have."""
+    if not seeds:
+        return
+    shared = [key for key in seeds[0] if all(key in metrics for metrics in seeds)]
+    means = {key: float(np.mean([metrics[key] for metrics in seeds])) for key in shared}
+    spread = {f"seed_std/{key}": float(np.std([metrics[key] for metrics in seeds], ddof=1)) for key in shared}
+    tracker.log_metrics(means | (spread if len(seeds) > 1 else {}), step=epochs)

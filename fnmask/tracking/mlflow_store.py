@@ -100,16 +100,28 @@ class MlflowStore:
         for name, content in files.items():
             tracker.log_artifact(name, content)
 
-    def reconcile(self, parent_run_id: str, outcomes: Mapping[int, str]) -> int:
-        """Close the trials that a killed process left open.
+    def reconcile(self, parent_run_id: str, outcomes: Mapping[int, str], run_ids: Mapping[int, str]) -> int:
+        """Close what killed processes left open, as the study says that it ended.
 
-        `outcomes` comes from the study, by trial number; trials that it lacks, or calls `running` or `queued`, stay
-        as they are. Returns the number of runs closed.
+        Args:
+            parent_run_id: of the sweep.
+            outcomes: by trial number; trials that it lacks, or calls `running` or `queued`, stay as they are.
+            run_ids: by trial number, the run that the study holds for it. Another one of that number is left over from
+                a call that the store answered too late, and is lost.
+
+        Returns:
+            The number of runs closed.
         """
         closed = 0
-        for run in self.runs(parent_run_id):
+        for run in (*self.runs(parent_run_id), *self.seed_runs(parent_run_id)):
             outcome = outcomes.get(run.trial, "running") if run.trial is not None else "running"
-            if run.status == "RUNNING" and status_of(outcome) != "RUNNING":
+            if run.tag("kind") == "trial" and run.trial is not None:
+                known = run_ids.get(run.trial, "")
+                outcome = "lost" if known not in ("", run.run_id) else outcome
+            # A run may say that it is complete where the study has given its trial up: there the study is right.
+            given_up = run.tag("kind") == "trial" and status_of(outcome) in ("KILLED", "FAILED")
+            left_open = run.status == "RUNNING" and status_of(outcome) != "RUNNING"
+            if left_open or (given_up and run.status == "FINISHED"):
                 MlflowTracker(self._client, run.run_id).finish(outcome, run.tag("reason"))
                 closed += 1
         return closed
@@ -117,6 +129,11 @@ class MlflowStore:
     def runs(self, parent_run_id: str) -> list[RunRecord]:
         """The children of a run, oldest first."""
         return self._search(f"tags.`{_PARENT_TAG}` = {quote_for_filter(parent_run_id)}")[::-1]
+
+    def seed_runs(self, sweep_run_id: str) -> list[RunRecord]:
+        """The seeds of all trials of a sweep that have several, oldest first."""
+        wanted = f"tags.`fnmask.sweep` = {quote_for_filter(sweep_run_id)} and tags.`fnmask.kind` = 'seed'"
+        return self._search(wanted)[::-1]
 
     def find_sweep(self, name_or_id: str | None = None) -> RunRecord:
         """A parent run by study name, run id or the beginning of one; None for the newest.

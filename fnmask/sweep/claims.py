@@ -1,0 +1,241 @@
+"""Which trial comes next. One process decides at a time, with the study's claim lock held."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import optuna
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from fnmask.sweep.grammar import Value
+from fnmask.sweep.machine import Process, is_dead
+from fnmask.sweep.storage import quietly
+from fnmask.sweep.study import (
+    ATTEMPT,
+    CONTROL,
+    FINISHED,
+    HELD,
+    OVERRIDES,
+    REFERENCE,
+    RETRY_OF,
+    SESSION,
+    STOP,
+    WORKER,
+    Control,
+    outcome_of,
+)
+
+# There is nothing to run now: others are at it (`wait`), or this is how the sweep has ended.
+Verdict = Literal["wait", "finished", "stopped", "incomplete", "interrupted"]
+
+# What a trial that is run again takes over. Its numbers and its run belong to the one that was lost.
+_INHERITED = (CONTROL, OVERRIDES, REFERENCE, HELD, RETRY_OF)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides when a sweep is over.
+
+    Attributes:
+        n_trials: trials to finish.
+        controls: run before anything that is measured against them.
+        grid: the combinations to run, or None when the sampler chooses.
+        n_combinations: of a space of choices alone that is never sampled twice; None for any other.
+        max_failures: failed trials in a row that stop the sweep.
+        max_retries: how often a trial is run again whose worker died.
+        session: number of this call of the sweep.
+    """
+
+    n_trials: int
+    controls: Sequence[Control]
+    grid: Sequence[Mapping[str, Any]] | None
+    n_combinations: int | None
+    max_failures: int
+    max_retries: int
+    session: int
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A trial that this worker is to run, with the values that the search chose for it."""
+
+    trial: optuna.trial.Trial
+    chosen: Mapping[str, Value]
+
+
+def claim_trial(
+    study: Study,
+    storage: optuna.storages.RDBStorage,
+    rules: Rules,
+    worker: Process,
+    suggest: Callable[[optuna.trial.Trial], Mapping[str, Value]],
+) -> Claimed | Verdict:
+    """The trial that this worker runs now, marked as its own, or why there is none.
+
+    Args:
+        study: the study.
+        storage: its storage, which takes the signs of life.
+        rules: see `Rules`.
+        worker: this process.
+        suggest: asks a trial of the search for its values.
+    """
+    with quietly():
+        recover(study, rules.max_retries)
+        trials = study.get_trials(deepcopy=False)
+        verdict = judge(trials, rules, stopped=study.user_attrs.get(STOP) == rules.session)
+        if verdict is not None:
+            return verdict
+        _enqueue_next(study, trials, rules)
+        trial = study.ask()
+        chosen = trial.user_attrs[HELD] if CONTROL in trial.user_attrs else suggest(trial)
+        storage.record_heartbeat(trial._trial_id)
+        # A running trial without this mark was never begun: whoever sees it holds the lock that this process held.
+        trial.set_user_attr(WORKER, {**worker, SESSION: rules.session})
+    return Claimed(trial, chosen)
+
+
+def judge(trials: Sequence[FrozenTrial], rules: Rules, *, stopped: bool = False) -> Verdict | None:
+    """Why no trial is begun now; None: one is."""
+    n_finished = sum(trial.state in FINISHED for trial in trials)
+    n_running = sum(trial.state == TrialState.RUNNING for trial in trials)
+    if n_finished >= rules.n_trials:
+        return "finished"
+    if stopped:
+        return "interrupted"
+    if failures_in_a_row(trials, rules) >= rules.max_failures:
+        return "stopped"
+    if n_finished + n_running >= rules.n_trials:
+        return "wait"
+    waiting = any(trial.state == TrialState.WAITING for trial in trials)
+    if waiting or _missing_control(trials, rules.controls) is not None:
+        return None
+    exhausted = (
+        not _missing_combinations(trials, rules)
+        if rules.grid is not None
+        else rules.n_combinations is not None and len(tried(trials, rules.session)) >= rules.n_combinations
+    )
+    if exhausted:
+        # What runs now may yet be lost, and then has to be run again.
+        return "wait" if n_running else "incomplete"
+    return None
+
+
+def recover(study: Study, max_retries: int) -> int:
+    """Fail the trials of dead workers, and queue them to be run again. Call with the study's claim lock held.
+
+    Returns:
+        Number of trials that were lost.
+    """
+    with quietly():
+        # Those of other machines; each is handed to the storage's `on_stale`, which is `requeue_lost`.
+        optuna.storages.fail_stale_trials(study)
+    lost = 0
+    for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+        worker = trial.user_attrs.get(WORKER)
+        if worker is None or is_dead(worker):
+            study.tell(trial.number, state=TrialState.FAIL)
+            requeue_lost(study, trial, max_retries)
+            lost += 1
+    return lost
+
+
+def requeue_lost(study: Study, trial: FrozenTrial, max_retries: int) -> None:
+    """Queue the trial of a dead worker to be run again, unless it has killed too many of them."""
+    attempt = int(trial.user_attrs.get(ATTEMPT, 0)) + 1
+    if attempt <= max_retries:
+        requeue(study, trial, attempt=attempt)
+
+
+def requeue(study: Study, trial: FrozenTrial, *, attempt: int) -> None:
+    """Queue a copy of a trial. One that was never begun leaves nothing to copy."""
+    params = _params(trial)
+    attributes = {key: trial.user_attrs[key] for key in _INHERITED if key in trial.user_attrs}
+    if params or CONTROL in attributes:
+        study.enqueue_trial(
+            params, user_attrs={RETRY_OF: trial.number, **attributes, ATTEMPT: attempt}, skip_if_exists=False
+        )
+
+
+def is_queued_again(trials: Sequence[FrozenTrial], number: int) -> bool:
+    """Whether a copy of the trial was queued, or has run since."""
+    first = trials[number].user_attrs.get(RETRY_OF, number)
+    return any(trial.number > number and trial.user_attrs.get(RETRY_OF) == first for trial in trials)
+
+
+def failures_in_a_row(trials: Sequence[FrozenTrial], rules: Rules) -> int:
+    """Failed trials of this session after its last finished one.
+
+    Lost and interrupted trials say nothing about the settings and are passed over, except for one that has been lost
+    with every worker that tried it.
+    """
+    count = 0
+    for trial in reversed(trials):
+        if trial.state in FINISHED:
+            break
+        if trial.state != TrialState.FAIL or trial.user_attrs.get(WORKER, {}).get(SESSION) != rules.session:
+            continue
+        outcome = outcome_of(trial)
+        given_up = outcome == "lost" and int(trial.user_attrs.get(ATTEMPT, 0)) >= rules.max_retries
+        count += outcome.startswith("failed") or given_up
+    return count
+
+
+def tried(trials: Sequence[FrozenTrial], session: int) -> set[str]:
+    """Keys of the combinations that have been run, or are being run, or have failed in this session."""
+    return {combination_key(_params(trial)) for trial in trials if _is_tried(trial, session)}
+
+
+def combination_key(params: Mapping[str, Any]) -> str:
+    """The same for the same values; tells 1 from 1.0 and true."""
+    return json.dumps(params, sort_keys=True)
+
+
+def _missing_control(trials: Sequence[FrozenTrial], controls: Sequence[Control]) -> Control | None:
+    present = {
+        (trial.user_attrs[CONTROL], trial.user_attrs.get(REFERENCE))
+        for trial in trials
+        if trial.state != TrialState.FAIL and CONTROL in trial.user_attrs
+    }
+    return next((control for control in controls if (control.name, control.reference) not in present), None)
+
+
+def _missing_combinations(trials: Sequence[FrozenTrial], rules: Rules) -> list[Mapping[str, Any]]:
+    """Combinations of the grid that are neither done nor under way, nor have failed in this session."""
+    assert rules.grid is not None
+    gone = tried(trials, rules.session)
+    return [chosen for chosen in rules.grid if combination_key(chosen) not in gone]
+
+
+def _is_tried(trial: FrozenTrial, session: int) -> bool:
+    if trial.state != TrialState.FAIL:
+        return True
+    ran_now = trial.user_attrs.get(WORKER, {}).get(SESSION) == session
+    return ran_now and outcome_of(trial).startswith("failed")
+
+
+def _params(trial: FrozenTrial) -> dict[str, Any]:
+    """Its values, those too that it has been given and not yet asked for."""
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+
+
+def _enqueue_next(study: Study, trials: Sequence[FrozenTrial], rules: Rules) -> None:
+    """Queue what has to come before the sampler's own: nothing when something is queued already."""
+    if any(trial.state == TrialState.WAITING for trial in trials):
+        return
+    control = _missing_control(trials, rules.controls)
+    if control is not None:
+        attributes = {
+            CONTROL: control.name,
+            OVERRIDES: list(control.overrides),
+            REFERENCE: control.reference,
+            HELD: dict(control.held),
+        }
+        study.enqueue_trial({}, user_attrs=attributes)
+    elif rules.grid is not None:
+        missing = _missing_combinations(trials, rules)
+        # What failed in an earlier session comes last: it must not use up every session's patience.
+        failed = [combination_key(_params(trial)) for trial in trials if trial.state == TrialState.FAIL]
+        fewest = min(failed.count(combination_key(chosen)) for chosen in missing)
+        study.enqueue_trial(dict(next(c for c in missing if failed.count(combination_key(c)) == fewest)))

@@ -1,0 +1,88 @@
+"""Ctrl-C and SIGTERM: what was begun is finished or queued again, never lost."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
+
+# Slurm announces the end of a job's time with this one, when asked to as submitit does.
+_PREEMPTING = (signal.SIGTERM, signal.SIGUSR2)
+
+
+class Preempted(KeyboardInterrupt):
+    """The process has been told to go."""
+
+
+class Interruption:
+    """Turns signals into a wish to stop, and cuts a trial short when that cannot wait.
+
+    The first Ctrl-C lets the running trial finish, the second cuts it short; SIGTERM, as before a preemption, cuts it
+    short at once. Outside of a trial nothing is cut: what is being written is written.
+
+    Args:
+        running: what a first Ctrl-C leaves to finish, in words.
+    """
+
+    def __init__(self, running: str = "The running trial") -> None:
+        self._running = running
+        self._may_cut = False
+        self._cut: type[KeyboardInterrupt] | None = None
+        self._previous: dict[int, Any] = {}
+        self.is_requested = False
+        self.received = 0
+
+    def __enter__(self) -> "Interruption":
+        # Python delivers signals to the main thread, and lets it alone say so.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, *_PREEMPTING):
+                self._previous[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        # A launcher's own handler may have to know, to queue the job again.
+        previous = self._previous.get(self.received)
+        if self.received == signal.SIGUSR2 and callable(previous):
+            previous(self.received, None)
+
+    @contextmanager
+    def cutting(self) -> Iterator[None]:
+        """A trial, which may be cut short.
+
+        Raises:
+            KeyboardInterrupt: it was, or should have been before it began.
+        """
+        self._may_cut = True
+        try:
+            if self._cut is not None:
+                raise self._cut
+            yield
+        finally:
+            self._may_cut = False
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, until something is asked for."""
+        deadline_s = time.monotonic() + seconds
+        while not self.is_requested and time.monotonic() < deadline_s:
+            time.sleep(min(0.1, seconds))
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        again = self.is_requested
+        self.is_requested, self.received = True, number
+        if number == signal.SIGINT and not again:
+            print(
+                f"\n{self._running} will be finished. Press Ctrl-C again to stop at once and have it run again later.",
+                file=sys.stderr,
+            )
+            return
+        self._cut = KeyboardInterrupt if number == signal.SIGINT else Preempted
+        if self._may_cut:
+            self._may_cut = False
+            raise self._cut

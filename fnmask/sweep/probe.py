@@ -1,0 +1,78 @@
+"""How long a sweep will take: two training steps and one validation of its first trial."""
+
+import time
+from dataclasses import dataclass
+
+from fnmask.backend import load_backend
+from fnmask.progress import format_duration
+from fnmask.sweep.plan import Plan
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a trial is made of, in seconds.
+
+    Attributes:
+        device: what it was measured on.
+        compile_s: to read the data, trace and compile, before the first step is done.
+        step_s: one training step.
+        validation_s: one pass over the validation split.
+        steps_per_epoch: of the first trial.
+        epochs: of the first trial.
+    """
+
+    device: str
+    compile_s: float
+    step_s: float
+    validation_s: float
+    steps_per_epoch: int
+    epochs: int
+
+    @property
+    def trial_s(self) -> float:
+        """A whole trial, once compiled."""
+        return self.epochs * (self.steps_per_epoch * self.step_s + self.validation_s)
+
+
+def probe(plan: Plan) -> Probe:
+    """Measure the trial with the first value of every choice: one step to compile, two to time."""
+    device = load_backend()
+    from fnmask.trial import eval_batches, steps_per_epoch, train_batches
+    from fnmask.workbench import Workbench, build_schedule
+
+    config, workbench = plan.base, Workbench()
+    begin_s = time.monotonic()
+    data = workbench.load(config)
+    step = workbench.prepare(config, data)
+    per_epoch = steps_per_epoch(config, data)
+    schedule, batches = build_schedule(config, per_epoch), train_batches(config, data)
+    step.train_epoch(batches, schedule, steps=1)
+    step.evaluate(eval_batches(config, data.val), len(data.val.ids))
+    compiled_s = time.monotonic()
+    step.train_epoch(batches, schedule, steps=2)
+    stepped_s = time.monotonic()
+    step.evaluate(eval_batches(config, data.val), len(data.val.ids))
+    validated_s = time.monotonic()
+    return Probe(
+        device=device,
+        compile_s=compiled_s - begin_s,
+        step_s=(stepped_s - compiled_s) / 2,
+        validation_s=validated_s - stepped_s,
+        steps_per_epoch=per_epoch,
+        epochs=config.trainer.epochs,
+    )
+
+
+def describe_estimate(plan: Plan, probed: Probe, *, n_controls: int) -> str:
+    """The time of the whole sweep, and what it is made of."""
+    n_trials = plan.n_trials + (n_controls - len(plan.controls) if plan.study.n_trials is None else 0)
+    trainings = n_trials * plan.study.seeds
+    workers = max(1, plan.study.n_workers)
+    total_s = trainings * probed.trial_s / workers + probed.compile_s
+    return (
+        f"estimated time: {format_duration(total_s)} on {probed.device}, {workers} worker{'s' if workers > 1 else ''}\n"
+        f"  {trainings} trainings of {probed.trial_s:.1f} s: {probed.epochs} epochs of "
+        f"{probed.steps_per_epoch} steps of {probed.step_s:.3f} s and a validation of {probed.validation_s:.2f} s\n"
+        f"  {probed.compile_s:.0f} s to compile, once for each network and kind of loss\n"
+        "  measured on the first trial of the space; other backbones take other times. Nothing was kept."
+    )

@@ -1,0 +1,32 @@
+"""A sweep in words, before it begins."""
+
+from collections.abc import Sequence
+
+from fnmask.sweep.plan import Plan
+from fnmask.sweep.study import Control
+
+
+def describe_plan(plan: Plan, best_known: Sequence[Control] = ()) -> str:
+    """Budget, space, number of combinations, controls."""
+    controls = (*plan.controls, *best_known)
+    n_trials = plan.n_trials + (len(best_known) if plan.study.n_trials is None else 0)
+    seeds = "" if plan.study.seeds == 1 else f", each with {plan.study.seeds} seeds"
+    lines = [f"sweep {plan.name}: {n_trials} trials, {len(controls)} of them controls{seeds}"]
+    lines += [f"  {key} = {text}" for key, text in plan.space.describe().items()]
+    if plan.space.hook is not None:
+        lines.append(f"  and what {plan.study.hook} asks for")
+    lines.append(f"  {count_combinations(plan)}; sampler {plan.study.sampler}")
+    lines += [f"  objective {metric}: {direction}" for metric, direction in plan.study.directions.items()]
+    lines += [f"  constraint {of.metric} {of.side} {of.bound:g}" for of in plan.constraints]
+    for control in controls:
+        own = [text for text in control.overrides if text not in plan.fixed]
+        lines.append(f"  control {control.name}: {' '.join(own)}")
+    return "\n".join(lines)
+
+
+def count_combinations(plan: Plan) -> str:
+    """How many different trials the space holds."""
+    number = plan.space.n_combinations(1_000_000)
+    if number is not None:
+        return f"{number} combinations"
+    return "an interval, so any number of combinations" if plan.space.hook is None else "any number of combinations"

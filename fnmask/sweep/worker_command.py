@@ -1,0 +1,79 @@
+"""`fnmask worker`: a worker in any shell or container, which finds all it needs in the study."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.types import HydraContext, RunMode
+from rich.console import Console
+
+from fnmask.binding import ConfigError
+from fnmask.presets import conf_dir, project_root
+from fnmask.sweep.composer import Composer
+from fnmask.sweep.grammar import override_of_setting
+from fnmask.sweep.join import join_sweep, load_study, open_study_storage
+from fnmask.sweep.launch import share_machine
+from fnmask.sweep.locks import StudyBusyError
+from fnmask.sweep.monitor import SweepMonitor
+from fnmask.sweep.plan import make_plan
+from fnmask.sweep.plugin import register
+from fnmask.sweep.storage import open_storage, storage_url
+from fnmask.sweep.study import ARGUMENTS, BUDGET
+from fnmask.sweep.sweeper import EXIT_CODES, REFUSED
+from fnmask.train import register_resolvers
+
+
+def work(
+    study_name: str, storage: str | None, overrides: Sequence[str], *, index: int | None, config_dir: Path | None
+) -> int:
+    """Run trials until the sweep's budget is finished.
+
+    Args:
+        study_name: of a sweep that has begun.
+        storage: Optuna storage; None for the project's own SQLite database.
+        overrides: what differs here from the sweep's own command line, such as `dataset.root=PATH`.
+        index: number of this worker; None: from its process number.
+        config_dir: more config files.
+
+    Returns:
+        The exit code, as of a sweep.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    register_resolvers()
+    register()
+    console = Console()
+    index = os.getpid() if index is None else index
+    try:
+        url = storage_url(storage, project_root())
+        begun = load_study(open_storage(url, heartbeat_s=10, on_stale=lambda *_: None), study_name)
+        address = override_of_setting("study.storage", url.render_as_string(hide_password=False))
+        arguments = [*begun.user_attrs[ARGUMENTS], *overrides, address]
+        context, composer = _compose_from(config_dir, arguments)
+        plan = make_plan(composer, arguments, check_options=False)
+        if index < 1000:  # a process number says nothing of the devices here
+            share_machine(index, 1)
+        watched = load_study(open_study_storage(plan), study_name)
+        monitor = SweepMonitor(
+            watched, directions=plan.study.directions, n_trials=begun.user_attrs[BUDGET], console=console
+        )
+        with monitor:
+            verdict = join_sweep(plan, composer, context, study_name=study_name, index=index)
+    except (ConfigError, StudyBusyError) as error:
+        print(f"Nothing was trained.\n{error}", file=sys.stderr)
+        return REFUSED
+    print(f"Sweep {study_name}: {verdict}. This worker leaves.")
+    return EXIT_CODES[verdict]
+
+
+def _compose_from(config_dir: Path | None, arguments: Sequence[str]) -> tuple[HydraContext, Composer]:
+    """What Hydra hands to a sweeper, without its command line."""
+    search_path = create_config_search_path(str(conf_dir()))
+    if config_dir is not None:
+        search_path.append("command-line", f"file://{config_dir.resolve()}")
+    loader = ConfigLoaderImpl(search_path)
+    master = loader.load_configuration("config", list(arguments), RunMode.MULTIRUN)
+    return HydraContext(config_loader=loader, callbacks=Callbacks()), Composer(loader, master)

@@ -1,0 +1,57 @@
+"""The server of `tests/postgres.py` keeps an Optuna study over a restart, at the same address."""
+
+import optuna
+import psycopg2
+import pytest
+from optuna.storages import RDBStorage
+from postgres import MAX_CONNECTIONS, missing_packages, running_postgres
+
+pytestmark = pytest.mark.skipif(bool(missing_packages()), reason=f"not installed: {', '.join(missing_packages())}")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_a_study_outlives_a_restart(server, mode):
+    url = server.url(f"study_{mode}")
+    before = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    study = optuna.create_study(storage=before, study_name="kept")
+    study.optimize(lambda trial: trial.suggest_float("alpha", 0, 1), n_trials=2)
+
+    server.restart(mode)
+
+    assert server.url(f"study_{mode}") == url
+    after = RDBStorage(url)
+    values = [trial.value for trial in study.trials]
+    assert [trial.value for trial in optuna.load_study(storage=after, study_name="kept").trials] == values
+    for storage in (before, after):
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def test_a_restart_cuts_off_its_clients(server):
+    address = server.url("clients").replace("+psycopg2", "")
+    client = psycopg2.connect(address)
+    cursor = client.cursor()
+    cursor.execute("SHOW max_connections")
+    assert cursor.fetchone() == (str(MAX_CONNECTIONS),)
+
+    server.restart()
+
+    with pytest.raises(psycopg2.OperationalError):
+        cursor.execute("SELECT 1")
+    client.close()
+
+
+def test_a_stopped_server_refuses_and_can_be_started(server):
+    address = server.url("stopped").replace("+psycopg2", "")
+    server.stop()
+    server.stop()
+    with pytest.raises(psycopg2.OperationalError, match="refused"):
+        psycopg2.connect(address)
+    server.start()
+    psycopg2.connect(address).close()
