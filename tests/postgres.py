@@ -4,7 +4,9 @@ The package by itself can neither restart a server on the same address nor set `
 folder, with the user that PostgreSQL demands where the tests run as root, and `pg_ctl` does the rest.
 """
 
+import fcntl
 import importlib.util
+import os
 import shlex
 import socket
 import subprocess
@@ -55,8 +57,8 @@ class Postgres:
         with socket.socket() as free:
             free.bind((HOST, 0))
             self.port: int = free.getsockname()[1]
-        self._package = get_server(self._data, cleanup_mode=None, start=False)
-        self._package.ensure_pgdata_inited()
+        with _one_at_a_time(Path(pgexec.__file__).parent):
+            self._package = get_server(self._data, cleanup_mode=None, start=False)
 
     def url(self, database: str) -> str:
         """The address of a database for SQLAlchemy; one that is not there yet is made."""
@@ -102,6 +104,9 @@ class Postgres:
         self.start()
 
     def _control(self, *words: str) -> None:
+        # The first time this makes the data. As root it also opens the way to them, which every pytest that starts
+        # beside this one closes again: their common folder below /tmp is for their user alone.
+        self._package.ensure_pgdata_inited()
         arguments = ("-w", "-t", str(TIMEOUT), "-D", str(self._data), *words)
         try:
             # The folder that the tests were started in may be closed to the user of the server.
@@ -109,3 +114,14 @@ class Postgres:
         except subprocess.CalledProcessError as error:
             log = self._log.read_text() if self._log.exists() else "no log"
             raise RuntimeError(f"pg_ctl {words[0]} failed; the server's log:\n{log[-4000:]}") from error
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Keeps the processes of `pytest -n` from adding the package's user to the machine at the same moment."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,57 +39,101 @@ MAY_IMPORT = {
     "schema": (),
     "loss_nodes": ("binding", "class_names", "shapes", "losses.bases", "losses.spec", "losses.weighting"),
     "config": ("binding", "class_names", "schema", "loss_nodes", "losses.spec", "metrics.readings", "data.source"),
-    "sweep.grammar": ("binding", "hydra_errors"),
-    "sweep.space": ("binding", "hydra_errors", "sweep.grammar"),
-    "sweep.study": ("binding", "schema"),
     # Level 3: one trial; and the comparison, which reads.
     "outcomes": ("binding", "tracking.tracker"),
     "engine": (*SIBLINGS, "config"),
     "workbench": (*SIBLINGS, "binding", "config", "schema", "engine"),
-    "trial": (*SIBLINGS, "config", "engine", "workbench"),
-    "recording": ("config", "losses.spec", "outcomes", "trial", "workbench", "tracking"),
+    "result": ("config", "metrics.readings", "tracking.tracker"),
+    "trial": (*SIBLINGS, "config", "engine", "result", "workbench"),
+    # Neither trains: what trains is handed to it.
+    "recording": ("config", "losses.spec", "outcomes", "result", "tracking"),
     "open_store": ("binding", "config", "tracking"),
     "compare": ("tracking", "metrics.confusion", "metrics.readings"),
-    # Level 4: entries.
-    "sweep.composer": ("config", "hydra_errors"),
+    # Level 4: a sweep. First what knows nothing of the others: words, numbers, processes.
+    "sweep.grammar": ("binding", "hydra_errors"),
+    "sweep.dominance": (),
+    "sweep.seeds": ("sweep.dominance",),
+    "sweep.constraints": ("binding",),
+    "sweep.interruption": (),
+    "sweep.machine": (),
+    "sweep.heartbeat": (),
+    "sweep.storage": ("binding",),
+    "sweep.locks": ("binding", "sweep.machine"),
+    # Then the study, and what is decided by it alone.
+    "sweep.study": ("binding", "sweep.storage"),
+    "sweep.claims": ("sweep.grammar", "sweep.machine", "sweep.storage", "sweep.study"),
+    "sweep.best_known": ("sweep.dominance", "sweep.study"),
+    "sweep.snapshot": ("sweep.dominance", "sweep.study"),
+    "sweep.monitor": ("progress", "sweep.snapshot", "sweep.study"),
+    "sweep.space": ("binding", "sweep.grammar"),
+    "sweep.space_reader": ("binding", "hydra_errors", "sweep.grammar", "sweep.space"),
+    "sweep.samplers": ("sweep.claims", "sweep.space", "sweep.storage", "sweep.study"),
+    "sweep.pruners": ("binding", "sweep.dominance", "sweep.storage"),
+    # Then the plan.
+    "sweep.composer": ("config", "hydra_errors", "sweep.grammar"),
     "sweep.narrowing": ("sweep.grammar",),
     "sweep.controls": ("binding", "config", "schema", "sweep.composer", "sweep.grammar", "sweep.space", "sweep.study"),
     "sweep.plan": (
         *("binding", "config", "schema"),
-        *("sweep.composer", "sweep.controls", "sweep.grammar", "sweep.narrowing", "sweep.space", "sweep.study"),
+        *("sweep.composer", "sweep.constraints", "sweep.controls", "sweep.grammar", "sweep.narrowing"),
+        *("sweep.pruners", "sweep.samplers", "sweep.space", "sweep.space_reader", "sweep.study"),
     ),
-    "sweep.plugin": ("sweep.sweeper",),
+    "sweep.wording": ("sweep.plan", "sweep.study"),
+    "sweep.probe": ("backend", "progress", "trial", "workbench", "sweep.plan"),
+    # Then what runs it.
+    "sweep.begin": (
+        *("binding", "config", "open_store", "tracking"),
+        *("sweep.best_known", "sweep.claims", "sweep.composer", "sweep.controls", "sweep.locks", "sweep.machine"),
+        *("sweep.plan", "sweep.storage", "sweep.study"),
+    ),
+    "sweep.trial_report": (
+        *("config", "outcomes", "result"),
+        *("sweep.dominance", "sweep.pruners", "sweep.seeds", "sweep.storage", "sweep.study"),
+    ),
     "sweep.worker": (
-        *("binding", "config", "outcomes", "progress", "recording", "trial", "workbench", "tracking"),
-        *("sweep.composer", "sweep.grammar", "sweep.plan", "sweep.study"),
+        *("binding", "config", "losses.spec", "outcomes", "recording", "result", "tracking"),
+        *("sweep.begin", "sweep.claims", "sweep.composer", "sweep.controls", "sweep.heartbeat", "sweep.interruption"),
+        *("sweep.machine", "sweep.samplers", "sweep.storage", "sweep.study", "sweep.trial_report"),
     ),
+    "sweep.join": (
+        *("backend", "result", "trial", "workbench"),
+        *("sweep.begin", "sweep.interruption", "sweep.locks", "sweep.worker"),
+    ),
+    "sweep.launch": (
+        *("binding", "sweep.begin", "sweep.composer", "sweep.interruption", "sweep.join", "sweep.locks", "sweep.plan"),
+    ),
+    # Level 5: entries.
+    "sweep.plugin": ("sweep.sweeper",),
     "sweep.sweeper": (
-        *("backend", "binding", "config", "open_store", "progress", "tracking", "compare", "cli"),
-        *("sweep.composer", "sweep.plan", "sweep.study", "sweep.worker"),
+        *("backend", "binding", "compare", "cli"),
+        *("sweep.begin", "sweep.composer", "sweep.interruption", "sweep.join", "sweep.launch", "sweep.locks"),
+        *("sweep.machine", "sweep.monitor", "sweep.plan", "sweep.probe", "sweep.storage", "sweep.study"),
+        "sweep.wording",
     ),
     "train": (
-        *(
-            "backend",
-            "binding",
-            "config",
-            "hydra_errors",
-            "open_store",
-            "presets",
-            "progress",
-            "recording",
-            "workbench",
-        ),
-        "sweep.plugin",
+        *("backend", "binding", "config", "hydra_errors", "open_store", "presets", "progress", "recording", "trial"),
+        *("workbench", "sweep.plugin"),
     ),
-    "cli": ("compare", "tracking", "train"),
+    "sweep.worker_command": (
+        *("binding", "presets", "train"),
+        *("sweep.begin", "sweep.composer", "sweep.grammar", "sweep.interruption", "sweep.join", "sweep.launch"),
+        *("sweep.locks", "sweep.monitor", "sweep.plan", "sweep.plugin", "sweep.storage", "sweep.study"),
+        "sweep.sweeper",
+    ),
+    "cli": ("compare", "tracking", "train", "sweep.worker_command"),
     "__main__": ("cli",),
 }
 
 # Third party -> where it may be imported.
 CONFINED = {
     "optuna": ("sweep",),
+    "fcntl": ("sweep.locks", "tracking.mlflow_client"),
+    "signal": ("sweep.interruption",),
     "mlflow": ("tracking.mlflow_client",),
-    "sqlalchemy": ("tracking.passwords", "sweep.study"),
+    "sqlalchemy": (
+        *("tracking.passwords", "sweep.storage", "sweep.locks", "sweep.heartbeat", "sweep.monitor", "sweep.begin"),
+        "sweep.sweeper",
+    ),
     "hydra": ("train", "hydra_errors", "sweep"),
     "omegaconf": ("train", "config", "hydra_errors", "sweep"),
     "pydantic": ("binding", "schema"),
@@ -96,7 +141,7 @@ CONFINED = {
     "tensorflow": ("data", "models", "engine", "backend", "compiled"),
     "jax": ("compiled",),
     "keras": ("shapes", "compiled", "losses", "metrics", "models", "engine", "workbench"),
-    "rich": ("progress", "train", "cli", "compare", "sweep.sweeper"),
+    "rich": ("progress", "train", "cli", "compare", "sweep.sweeper", "sweep.monitor", "sweep.worker_command"),
     "plotly": ("compare",),
     "matplotlib": ("tracking.pictures", "compare"),
 }
@@ -156,8 +201,8 @@ def test_the_table_has_no_circle():
         part: {other if other in MAY_IMPORT else other.partition(".")[0] for other in below}
         for part, below in MAY_IMPORT.items()
     }
-    # `fnmask train` is the one way round: the sweeper only asks the cli where reports go.
-    waiting["cli"] -= {"train"}
+    # `fnmask train` and `fnmask worker` are the one way round: the sweeper only asks the cli where reports go.
+    waiting["cli"] -= {"train", "sweep.worker_command"}
     while waiting:
         ready = [part for part, below in waiting.items() if below <= set(order)]
         assert ready, f"a circle among {sorted(waiting)}"
@@ -186,7 +231,8 @@ def test_modules_that_configs_name_import_no_backend():
     """Directly or through others: else a typing mistake would be answered after the seconds that TensorFlow takes."""
     waiting = ["fnmask.train", "fnmask.cli", "fnmask.data.aerial", "fnmask.data.camvid", "fnmask.data.dubai"]
     waiting += ["fnmask.losses.variants", "fnmask.losses.weighting", "fnmask.models.tiny", "fnmask.models.segmentation"]
-    waiting += ["fnmask.sweep.sweeper"]
+    # The sweeper takes up a finished sweep without it; and whoever brings another trainer brings another backend.
+    waiting += ["fnmask.sweep.sweeper", "fnmask.sweep.worker", "fnmask.sweep.join", "fnmask.sweep.worker_command"]
     seen = set()
     while waiting:
         name = waiting.pop()
@@ -232,7 +278,7 @@ print("code", code, "loaded", *loaded)
         (["path", "train.py", "--info"], "Config search path"),
         (["module", "fnmask", "compare", "--help"], "--sweep NAME|RUN_ID"),
         (["module", "fnmask", "--help"], "compare"),
-        (["path", "train.py", "-m", "+sweeps=quickstart", "study.dry_run=true"], "10 trials, 4 of them controls"),
+        (["module", "fnmask", "worker", "--help"], "--study NAME"),
     ],
     ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else "",
 )
@@ -250,6 +296,30 @@ def test_starts_without_a_backend(words, told, request):
     assert not {"tensorflow", "keras"} & set(last[3:])
     # Reading --help must not wait for MLflow either; the sweeper needs it.
     assert "study.dry_run=true" in words or "mlflow" not in last[3:]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["path", "train.py", "-m", "+sweeps=quickstart", "study.n_workers=2"], "hydra/launcher=joblib"),
+        (["path", "train.py", "-m", "+sweeps=quickstart", "loss.target=raod"], "Did you mean road?"),
+        (["module", "fnmask", "worker", "--study", "none"], "There are: none. Begin one with train.py --multirun."),
+    ],
+    ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else "",
+)
+def test_a_sweep_that_is_refused_is_answered_without_a_backend(words, told, request, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, *words],
+        cwd=request.config.rootpath,
+        env={**os.environ, "FNMASK_STORAGE": f"sqlite:///{tmp_path}/optuna.db"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1].split()[:2] == ["code", "2"], done.stderr
+    assert done.stderr.startswith("Nothing was trained.\n")
+    assert told in done.stderr
+    assert not {"tensorflow", "keras", "mlflow"} & set(done.stdout.splitlines()[-1].split()[3:])
 
 
 def test_import_fnmask_loads_nothing_heavy():

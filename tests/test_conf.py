@@ -5,12 +5,15 @@ import re
 import pytest
 from composing import compose_config, make_camvid, make_dubai
 
+from fnmask.binding import ConfigError, bind
+from fnmask.config import read_study
 from fnmask.presets import conf_dir
 from fnmask.sweep.composer import check_job
 
 CONF = conf_dir()
 GROUPS = ("backbone", "dataset", "loss", "base", "weighting", "optimizer", "trainer", "tracking", "study", "debug")
 OPTIONS = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+PRUNERS = sorted(path.stem for path in (CONF / "study" / "pruner").glob("*.yaml"))
 FILES = sorted(path for path in CONF.rglob("*.yaml") if path.relative_to(CONF).parts[0] not in ("hydra", "sweeps"))
 
 # What an option cannot run without.
@@ -38,6 +41,28 @@ def test_option_composes_and_binds(option, tmp_path):
         assert all(config.source.ids(split) for split in ("train", "val", "test"))
         # Every loss must find its default target in it.
         assert config.target_names == ("road",)
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_a_pruner_composes_and_binds(pruner):
+    cfg = compose_config(f"study/pruner={pruner}", "trainer.epochs=9")
+    check_job(cfg)
+    study = read_study(cfg)
+    bound = bind(study.pruner, prefix="study.pruner")()
+    # As it comes it serves one direction, or says what else it needs.
+    if pruner == "wilcoxon":
+        with pytest.raises(ConfigError, match=r"^study\.seeds: got 1\..* give study\.seeds=5 or more"):
+            bound.check(len(study.directions), study.seeds)
+        bound.check(1, 5)
+    else:
+        bound.check(len(study.directions), study.seeds)
+    asked = {"none": "never", "wilcoxon": "seed"}
+    assert bound.unit == asked.get(pruner, "epoch")
+
+
+def test_a_misspelt_setting_of_a_pruner_is_named():
+    with pytest.raises(ConfigError, match=r"study\.pruner\.min_epoch: unknown key\. Did you mean min_epochs"):
+        bind(read_study(compose_config("study/pruner=asha", "+study.pruner.min_epoch=1")).pruner, prefix="study.pruner")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONF)))

@@ -47,7 +47,7 @@ def faults(*overrides):
         ("trainer.steps_per_epoch=0", "trainer.steps_per_epoch: got 0. Input should be greater than or equal to 1."),
         ("trainer.select=worst", "trainer.select: got 'worst'. Input should be 'last' or 'best'."),
         ("tracking.overlay_images=-1", "tracking.overlay_images: got -1. Input should be greater than or equal to 0."),
-        ("study.sampler=x", "study.sampler: got 'x'. Input should be 'tpe', 'random' or 'grid'."),
+        ("study.sampler=x", "study.sampler: got 'x'. Input should be 'tpe', 'random', 'grid', 'quasi_random', "),
         ("backbone.depth=9", "backbone.depth: got 9. Input should be less than or equal to 6."),
         ("dataset.size_px=8", "dataset.size_px: got 8. Input should be greater than or equal to 32."),
         ("dataset.image_size=[0,64]", "dataset.image_size.0: got 0. Input should be greater than or equal to 1."),

@@ -3,7 +3,15 @@ import math
 import pytest
 
 from fnmask.binding import ConfigError
-from fnmask.outcomes import NonFiniteMetric, check_objectives, classify, describe
+from fnmask.outcomes import (
+    ControlLost,
+    NonFiniteMetric,
+    TrialPruned,
+    TrialTimeout,
+    check_objectives,
+    classify,
+    describe,
+)
 from fnmask.tracking.tracker import OUTCOMES
 
 
@@ -19,6 +27,13 @@ class NonFiniteLoss(ArithmeticError):
     ("error", "outcome"),
     [
         (KeyboardInterrupt(), "interrupted"),
+        # A class of KeyboardInterrupt's own family, as a preemption raises.
+        (type("Preempted", (KeyboardInterrupt,), {})(), "interrupted"),
+        # The trial itself did nothing wrong: it is run again.
+        (ControlLost("the control has failed"), "interrupted"),
+        (TrialPruned("given up at epoch 3"), "pruned"),
+        (TrialTimeout("longer than 5 s"), "failed:timeout"),
+        (SystemExit(1), "failed:crash"),
         (ConfigError(["loss.alpha: ..."]), "failed:config"),
         (NonFiniteMetric("val/miou is nan"), "failed:nonfinite"),
         (NonFiniteLoss("loss is inf"), "failed:nonfinite"),
@@ -52,4 +67,5 @@ def test_only_objectives_must_be_finite():
 
 def test_a_reason_fits_into_a_tag():
     assert describe(ValueError("too wide")) == "ValueError: too wide"
-    assert len(describe(ValueError("x" * 10_000))) == 500
+    assert describe(TrialPruned("given up at epoch 3")) == "given up at epoch 3", "nothing went wrong"
+    assert len(describe(ValueError("x" * 10_000))) == len(describe(TrialPruned("x" * 10_000))) == 500

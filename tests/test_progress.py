@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from fnmask import progress as module
-from fnmask.progress import SweepProgress
+from fnmask.progress import RunProgress, format_duration
 
 
 @pytest.fixture
@@ -24,94 +24,60 @@ def plain_console():
 
 
 def terminal():
-    # Wide enough for both bars; no colors, so that the text can be read back.
+    # Wide enough for the bar and its note; no colors, so that the text can be read back.
     return Console(file=io.StringIO(), force_terminal=True, width=160, color_system=None, legacy_windows=False)
 
 
 def test_plain_lines(clock):
     console = plain_console()
-    with SweepProgress(3, n_finished=1, console=console) as shown:
-        shown.begin_trial("soften_fn road alpha=0.3 · median_frequency", 2)
+    with RunProgress("soften_fn road alpha=0.3 · median_frequency", 3, console=console) as shown:
         clock.now_s = 30
         shown.end_epoch(1, 0.12345)
-        clock.now_s = 60
+        clock.now_s = 50
         shown.end_epoch(2, 0.5)
-        shown.end_trial("complete", "val/miou 0.500")
-        shown.begin_trial("plain", 2)
-        clock.now_s = 70
-        shown.end_epoch(1, 0.25)
-        shown.end_trial("failed:crash", "ValueError: too wide")
-    # Two trials of 60 s are left after epoch 1 of the first, less the 30 s that it has run; then one, less 10 s.
-    # Lines are wider than the console: a log is not wrapped.
+        clock.now_s = 60
+        shown.end_epoch(3, 0.25)
+    # After the first epoch two of 30 s are left, after the second one of 25 s. Lines are wider than the console: a log
+    # is not wrapped.
     assert console.file.getvalue().splitlines() == [
-        "trial 2 of 3: soften_fn road alpha=0.3 · median_frequency",
-        "  epoch 1 of 2   val mIoU 0.123   1:30 left",
-        "  epoch 2 of 2   val mIoU 0.500   1:00 left",
-        "[complete] soften_fn road alpha=0.3 · median_frequency   val/miou 0.500   60 s",
-        "trial 3 of 3: plain",
-        "  epoch 1 of 2   val mIoU 0.250   0:50 left",
-        "[failed:crash] plain   ValueError: too wide   10 s",
+        "soften_fn road alpha=0.3 · median_frequency",
+        "  epoch 1 of 3   val mIoU 0.123   1:00 left",
+        "  epoch 2 of 3   val mIoU 0.500   0:25 left",
+        "  epoch 3 of 3   val mIoU 0.250   0:00 left",
     ]
 
 
-def test_a_failed_trial_is_not_counted(clock):
-    console = plain_console()
-    with SweepProgress(2, console=console) as shown:
-        for outcome in ("failed:nonfinite", "complete", "complete"):
-            shown.begin_trial("x", 1)
-            shown.end_trial(outcome, "")
-    numbered = re.findall(r"trial (\d) of 2", console.file.getvalue())
-    assert numbered == ["1", "1", "2"]
+def test_how_it_ended(clock):
+    shown = RunProgress("plain", 2, console=plain_console())
+    clock.now_s = 12.4
+    assert shown.describe_end("complete", "") == "[complete] plain   12 s"
+    assert shown.describe_end("failed:crash", "ValueError: too wide") == (
+        "[failed:crash] plain   ValueError: too wide   12 s"
+    )
 
 
-def test_time_left_is_the_median_trial_and_never_below_zero(clock):
-    console = plain_console()
-    with SweepProgress(5, console=console) as shown:
-        for duration_s in (10, 300, 20):
-            shown.begin_trial("x", 1)
-            clock.now_s += duration_s
-            shown.end_trial("complete", "")
-        shown.begin_trial("x", 1)
-        clock.now_s += 5
-        shown.end_epoch(1, 0.5)
-        clock.now_s += 500
-        shown.end_epoch(1, 0.5)
-    # Median of 10, 300 and 20 s, twice, less 5 s.
-    assert re.findall(r"(\S+) left", console.file.getvalue()) == ["0:35", "0:00"]
-
-
-def test_terminal_shows_bars_instead_of_a_line_per_epoch(clock):
+def test_terminal_shows_a_bar_instead_of_a_line_per_epoch(clock):
     console = terminal()
-    with SweepProgress(3, n_finished=1, console=console) as shown:
-        shown.begin_trial("ignore_fn road", 4)
+    with RunProgress("ignore_fn road", 4, console=console) as shown:
         clock.now_s = 10
         shown.end_epoch(1, 0.25)
         shown._bars.refresh()
         drawn = console.file.getvalue()
-        assert re.search(r"trial 2 of 3 +\S+ +1:10 left", drawn)
-        assert re.search(r"ignore_fn road +\S+ +epoch 1 of 4 +val mIoU 0\.250", drawn)
-        shown.end_trial("complete", "val/miou 0.250")
-    drawn = console.file.getvalue()
-    assert "[complete] ignore_fn road   val/miou 0.250   10 s" in drawn
-    assert re.search(r"trial 2 of 3 +\S+ +0:10 left", drawn)
+    assert re.search(r"ignore_fn road +\S+ +epoch 1 of 4 +val mIoU 0\.250 +0:30 left", drawn)
+    assert "\n  epoch" not in drawn
 
 
 @pytest.mark.parametrize("console", [plain_console(), terminal()], ids=["plain", "terminal"])
 def test_labels_are_shown_as_they_are(clock, console):
-    with SweepProgress(1, console=console) as shown:
-        shown.begin_trial("crop_size=[red,96] [/red]", 1)
+    with RunProgress("crop_size=[red,96] [/red]", 1, console=console) as shown:
         shown.end_epoch(1, 0.5)
         shown._bars.refresh()
         drawn = console.file.getvalue()
     assert "crop_size=[red,96] [/red]" in drawn
 
 
-def test_a_trial_that_ends_before_it_begins_is_not_called_by_another_s_name(clock):
-    console = plain_console()
-    with SweepProgress(2, console=console) as shown:
-        shown.begin_trial("plain", 1)
-        clock.now_s = 60
-        shown.end_trial("complete", "")
-        shown.end_trial("failed:config", "ConfigError: loss.alpha: got -1.")
-    assert "plain" not in console.file.getvalue().splitlines()[-1]
-    assert console.file.getvalue().splitlines()[-1].startswith("[failed:config] ")
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(-3, "0:00"), (0.9, "0:00"), (125, "2:05"), (3599, "59:59"), (3725, "1:02:05")]
+)
+def test_durations(seconds, told):
+    assert format_duration(seconds) == told

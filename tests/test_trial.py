@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from composing import SMALL, compose_config
 
+from fnmask.outcomes import TrialPruned
 from fnmask.sweep.composer import check_job
 from fnmask.tracking.tracker import MemoryTracker
 from fnmask.trial import run_trial
@@ -26,8 +27,11 @@ def run(workbench, *overrides, **kwargs):
 
 def test_every_number_and_file_of_a_trial(workbench):
     epochs = []
-    result, tracker = run(workbench, "loss=ignore_fn", on_epoch=lambda epoch, metrics: epochs.append(epoch))
-    assert epochs == [1, 2]
+    result, tracker = run(workbench, "loss=ignore_fn", on_epoch=lambda *told: epochs.append(told))
+    assert [epoch for epoch, _, _ in epochs] == [1, 2]
+    _, metrics, matrix = epochs[-1]
+    assert metrics["val/miou"] == result.metrics["best/miou"]
+    np.testing.assert_array_equal(matrix, result.val.sum(axis=0))
     for name in CLASSES:
         assert set(tracker.metrics[f"val/iou/{name}"]) == {1, 2}
         assert tracker.latest()[f"best/iou/{name}"] == tracker.latest()[f"val/iou/{name}"]
@@ -59,7 +63,7 @@ def test_tradeoff_against_a_control(workbench):
     control = total.copy()
     control[2] = 0
     control[2, 2] = total[2].sum()
-    measured, _ = run(workbench, "loss=soften_fn", control=control)
+    measured, _ = run(workbench, "loss=soften_fn", control=lambda: control)
     np.testing.assert_array_equal(measured.val, result.val)  # same seed, same process, same numbers
     before = control[2, 2] / (control[2].sum() + control[:, 2].sum() - control[2, 2])
     after = total[2, 2] / (total[2].sum() + total[:, 2].sum() - total[2, 2])
@@ -67,18 +71,28 @@ def test_tradeoff_against_a_control(workbench):
 
 
 def test_the_plain_control_is_measured_against_itself(workbench):
-    result, _ = run(workbench, "loss=plain", control="itself")
+    result, _ = run(workbench, "loss=plain", control=lambda: "itself")
     assert result.metrics["tradeoff/target_cost"] == result.metrics["tradeoff/others_gain"] == 0
+
+
+def test_what_an_epoch_s_hook_raises_ends_the_trial(workbench):
+    def give_up(epoch, metrics, matrix):
+        raise TrialPruned(f"given up at epoch {epoch}")
+
+    asked = []
+    with pytest.raises(TrialPruned, match="epoch 1"):
+        run(workbench, "loss=plain", on_epoch=give_up, control=lambda: asked.append("control"))
+    assert not asked, "the control is asked for at the end alone"
 
 
 def test_the_best_epoch_is_one_with_the_mask_at_full_strength(workbench):
     overrides = ("trainer.select=best", "trainer.epochs=3", "loss=attenuate_fn", "loss.warmup_epochs=2")
     seen = {}
-    result, _ = run(workbench, *overrides, on_epoch=lambda epoch, metrics: seen.update({epoch: metrics["val/miou"]}))
+    result, _ = run(workbench, *overrides, on_epoch=lambda epoch, metrics, _: seen.update({epoch: metrics["val/miou"]}))
     assert result.metrics["best/epoch"] == 3  # epochs 1 and 2 trained another loss
     result, _ = run(
         workbench, "trainer.select=best", "trainer.epochs=3", "loss=plain", "optimizer.learning_rate=0.3",
-        on_epoch=lambda epoch, metrics: seen.update({epoch: metrics["val/miou"]}),
+        on_epoch=lambda epoch, metrics, _: seen.update({epoch: metrics["val/miou"]}),
     )  # fmt: skip
     assert result.metrics["val/miou"] == max(seen.values())
 

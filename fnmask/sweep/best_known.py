@@ -7,7 +7,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fnmask.sweep.dominance import to_scores
-from fnmask.sweep.study import CONTROL, FINGERPRINT, GROUND, SETTING, outcome_of
+from fnmask.sweep.study import CONTROL, FINGERPRINT, SETTING, outcome_of
 
 # Newest studies of the storage that are looked at.
 _STUDIES = 50
@@ -47,9 +47,9 @@ def _is_like(study: Study, directions: Mapping[str, str]) -> bool:
 
 
 def _keep_better(best: dict[str, tuple[float, list[str]]], trial: FrozenTrial, directions: Mapping[str, str]) -> None:
-    ground = trial.user_attrs.get(GROUND)
-    if ground is None or outcome_of(trial) != "complete":
+    if SETTING not in trial.user_attrs or outcome_of(trial) != "complete":
         return
+    ground, *setting = trial.user_attrs[SETTING]
     score = to_scores(trial.values, directions)[0]
     if ground not in best or score > best[ground][0]:
-        best[ground] = (score, [] if CONTROL in trial.user_attrs else list(trial.user_attrs[SETTING]))
+        best[ground] = (score, [] if CONTROL in trial.user_attrs else setting)

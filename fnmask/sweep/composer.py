@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import OverrideType, QuotedString
+from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fnmask.config import MOVES_NOTHING, TrialConfig, check
@@ -14,6 +14,10 @@ from fnmask.hydra_errors import HYDRA_ERRORS, explain, is_complaint
 from fnmask.sweep.grammar import Value
 
 _ABSENT = object()
+
+
+def _has(cfg: DictConfig, key: str) -> bool:
+    return OmegaConf.select(cfg, key, default=_ABSENT, throw_on_resolution_failure=False) is not _ABSENT
 
 
 class Composer:
@@ -52,11 +56,12 @@ class Composer:
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         options, values = split_values(overrides)
         cfg = self._compose_anew(options)
-        if all(OmegaConf.select(cfg, key, default=_ABSENT) is not _ABSENT for key in values):
+        if all(_has(cfg, key) for key in values):
             for key, value in values.items():
                 OmegaConf.update(cfg, key, value)
             with open_dict(cfg):
-                cfg.hydra.overrides.task = list(overrides)
+                cfg.hydra.overrides.task = _of_the_task(overrides)
+                cfg.hydra.job.override_dirname = _dirname(overrides, cfg.hydra.job.config.override_dirname)
             return cfg
         # Hydra says what is wrong with a key that there is not.
         return self._compose_anew(tuple(overrides))
@@ -105,18 +110,44 @@ def split_values(overrides: Sequence[str]) -> tuple[tuple[str, ...], dict[str, V
         Options of groups, additions, deletions, lists and the like; and `key=value` with a plain value.
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    values: dict[str, Value] = {}
-    for text, item in zip(overrides, parsed, strict=True):
-        given: Any = item.value()
-        value = given.text if isinstance(given, QuotedString) else given
-        plain = value is None or isinstance(value, bool | int | float | str)
-        # The option of a group has no dot; and text with an interpolation means something only where it stands.
-        if plain and "." in item.key_or_group and item.type == OverrideType.CHANGE and "${" not in text:
-            values[item.key_or_group] = value
-        else:
-            # Of a key that is given twice the last word wins.
-            values.pop(item.key_or_group, None)
+    plain = [_is_plain(text, item) for text, item in zip(overrides, parsed, strict=True)]
+    # Where one of these touches the same key, or what is above or below it, the order counts.
+    others = [
+        item.key_or_group
+        for item, is_plain in zip(parsed, plain, strict=True)
+        if not is_plain and ("." in item.key_or_group or item.type != OverrideType.CHANGE)
+    ]
+    values: dict[str, Value] = {
+        item.key_or_group: item.value()
+        for item, is_plain in zip(parsed, plain, strict=True)
+        if is_plain and not any(_overlap(item.key_or_group, other) for other in others)
+    }
     return tuple(text for text, item in zip(overrides, parsed, strict=True) if item.key_or_group not in values), values
+
+
+def _is_plain(text: str, item: Override) -> bool:
+    """Whether it is `key=value`, the value a number, a text, true, false or null, and the key no group's."""
+    value = item.value()
+    simple = value is None or isinstance(value, bool | int | float | str)
+    # The option of a group has no dot; and text with an interpolation means something only where it stands.
+    changes = "." in item.key_or_group and item.type == OverrideType.CHANGE and not item.is_hydra_override()
+    return simple and changes and "${" not in text
+
+
+def _overlap(key: str, other: str) -> bool:
+    return key == other or key.startswith(f"{other}.") or other.startswith(f"{key}.")
+
+
+def _of_the_task(overrides: Sequence[str]) -> list[str]:
+    """All but Hydra's own, which it keeps elsewhere."""
+    return [text for text in overrides if not text.lstrip("+~").startswith(("hydra.", "hydra/"))]
+
+
+def _dirname(overrides: Sequence[str], wording: DictConfig) -> str:
+    """The overrides as a folder's name, as Hydra writes it."""
+    keys = {text: text.lstrip("+~").partition("=")[0].partition("@")[0] for text in _of_the_task(overrides)}
+    lines = sorted(text for text in _of_the_task(overrides) if keys[text] not in wording.exclude_keys)
+    return str(wording.item_sep.join(lines).replace("=", wording.kv_sep))
 
 
 def check_job(cfg: DictConfig) -> TrialConfig:

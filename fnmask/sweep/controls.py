@@ -8,7 +8,7 @@ from fnmask.binding import ConfigError
 from fnmask.config import REFERENCE_NODES, TrialConfig
 from fnmask.schema import StudyConfig
 from fnmask.sweep.composer import Composer
-from fnmask.sweep.grammar import override, override_of_setting, overrides_of
+from fnmask.sweep.grammar import Value, override, override_of_setting, overrides_of
 from fnmask.sweep.space import Space
 from fnmask.sweep.study import Control
 
@@ -37,7 +37,7 @@ def make_controls(
     if BEST_KNOWN in study.controls:
         raise ConfigError([f"study.controls: the name {BEST_KNOWN!r} is taken: see study.best_known."])
     # A control is read for one target: where the search chooses among several, for the first.
-    target = [override(TARGET, space.some_values(TARGET)[0])] if TARGET in space.distributions else []
+    target = [override(TARGET, value) for value in _targets(space)[:1]]
     if not target and "target" not in first.resolved["loss"]:  # a loss that names its classes in another way
         target = [f"{TARGET}=[{','.join(map(str, first.loss.targets))}]"]
     return tuple(
@@ -45,6 +45,13 @@ def make_controls(
         for name, own in sorted(study.controls.items(), key=lambda item: item[0] != "plain")
         for control in _control_everywhere(composer, name, own, space, [*_shared(fixed), *target])
     )
+
+
+def _targets(space: Space) -> Sequence[Value]:
+    """The targets that the search chooses among."""
+    if TARGET in space.distributions:
+        return space.some_values(TARGET)
+    return next((others[TARGET] for others in space.zipped.values() if TARGET in others), ())
 
 
 def make_best_known(

@@ -79,9 +79,13 @@ def read_distribution(name: str, parsed: Override) -> BaseDistribution:
     """
     value = parsed.value()
     if isinstance(value, ChoiceSweep):
-        # Once each, told apart by type as well: 1, 1.0 and true are equal in Python.
-        choices = {repr(item): item for item in choice_values(parsed)}
-        return CategoricalDistribution(list(choices.values()))
+        choices = list({repr(item): item for item in choice_values(parsed)}.values())
+        # 1, 1.0 and true are one choice to Optuna, as they are equal in Python.
+        equal = [item for place, item in enumerate(choices) if item in choices[:place]]
+        if equal:
+            same = [item for item in choices if item == equal[0]]
+            raise ConfigError([f"{name}: got {', '.join(map(repr, same))}, which are equal. Keep one of them."])
+        return CategoricalDistribution(choices)
     if isinstance(value, IntervalSweep):
         assert value.start is not None
         assert value.end is not None

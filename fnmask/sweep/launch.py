@@ -63,7 +63,7 @@ class WorkerJob:
         context: Hydra's.
         master: the config of the multirun.
         arguments: the command line's overrides.
-        study_name: of the sweep.
+        study_name: of the sweep, to call its folders by.
         n_workers: how many there are, to share the machine's devices and cores.
     """
 
@@ -75,15 +75,22 @@ class WorkerJob:
 
     def __call__(self, cfg: DictConfig) -> str:
         """Run trials to the end of the sweep; returns how it ended."""
+        # Here: the process that launches needs none of it, and this one may not have got its Hydra yet.
+        from fnmask.sweep.begin import join
         from fnmask.sweep.composer import Composer
-        from fnmask.sweep.join import join_sweep
+        from fnmask.sweep.interruption import Interruption
+        from fnmask.sweep.join import close_if_last, train_here
         from fnmask.sweep.plan import make_plan
 
         index = int(HydraConfig.get().job.num)
         share_machine(index, self.n_workers)
         composer = Composer(self.context.config_loader, self.master)
         plan = make_plan(composer, self.arguments, check_options=False)
-        return join_sweep(plan, composer, self.context, study_name=self.study_name, index=index)
+        begun = join(plan, composer)
+        with Interruption() as interruption:
+            verdict = train_here(begun, self.context, interruption=interruption, index=index)
+        close_if_last(begun)
+        return verdict
 
 
 def launch_workers(job: WorkerJob) -> None:

@@ -46,11 +46,6 @@ class StudyLocks:
             # A lock lives as long as its connection; a pooled one might hold it on after it is done.
             self._engine: Engine = create_engine(url, poolclass=NullPool)
 
-    @staticmethod
-    def exists(url: URL) -> bool:
-        """Whether there is an SQLite database at the address."""
-        return Path(str(url.database)).is_file()
-
     @contextmanager
     def sweep(self) -> Iterator[None]:
         """Hold the right to begin, watch and close the sweep.

@@ -82,7 +82,8 @@ def make_plan(composer: Composer, arguments: Sequence[str], *, check_options: bo
     shared = composer.compose(fixed)
     study = read_study(shared)
     entries, when = narrow(study.space, study.when, fixed, lambda group, option: composer.keys(group, [option]))
-    zipped = [keys for keys in study.zip if not all(key in {*_given(fixed)} for key in keys)]
+    closed = {*_given(fixed), *(key for key in study.space if key not in entries and key not in searched)}
+    zipped = [keys for keys in study.zip if not closed.issuperset(keys)]
     hook = None if study.hook is None else _load_hook(study.hook)
     space = read_space(
         entries | searched, when=when, class_names=lambda: read_class_names(shared), zipped=zipped, hook=hook
@@ -162,6 +163,9 @@ def _load_hook(path: str) -> Hook:
 
 def _check_sampler(study: StudyConfig, space: Space) -> None:
     """CMA-ES moves a normal distribution over numbers: it has nothing to say of choices, conditions and fronts."""
+    if study.sampler == "grid" and space.hook is not None:
+        fault = "study.hook: study.sampler=grid lists what it runs, and a hook asks for more. Take sampler=tpe or random."
+        raise ConfigError([fault])
     if study.sampler != "cma_es":
         return
     choices = [name for name, of in space.distributions.items() if isinstance(of, CategoricalDistribution)]
@@ -219,6 +223,7 @@ def _check_options(
 
 def _try_hook(space: Space) -> list[dict[str, Value]]:
     """What a hook asks for cannot be listed: some trials as a random search would have them."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     tried = []
     for _ in range(_HOOK_SAMPLES):

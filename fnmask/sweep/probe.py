@@ -63,15 +63,13 @@ def probe(plan: Plan) -> Probe:
     )
 
 
-def describe_estimate(plan: Plan, probed: Probe, *, n_controls: int) -> str:
+def describe_estimate(probed: Probe, n_trainings: int, *, n_workers: int) -> str:
     """The time of the whole sweep, and what it is made of."""
-    n_trials = plan.n_trials + (n_controls - len(plan.controls) if plan.study.n_trials is None else 0)
-    trainings = n_trials * plan.study.seeds
-    workers = max(1, plan.study.n_workers)
-    total_s = trainings * probed.trial_s / workers + probed.compile_s
+    total_s = n_trainings * probed.trial_s / n_workers + probed.compile_s
+    workers = f"{n_workers} worker{'s' if n_workers > 1 else ''}"
     return (
-        f"estimated time: {format_duration(total_s)} on {probed.device}, {workers} worker{'s' if workers > 1 else ''}\n"
-        f"  {trainings} trainings of {probed.trial_s:.1f} s: {probed.epochs} epochs of "
+        f"estimated time: {format_duration(total_s)} on {probed.device}, {workers}\n"
+        f"  {n_trainings} trainings of {probed.trial_s:.1f} s: {probed.epochs} epochs of "
         f"{probed.steps_per_epoch} steps of {probed.step_s:.3f} s and a validation of {probed.validation_s:.2f} s\n"
         f"  {probed.compile_s:.0f} s to compile, once for each network and kind of loss\n"
         "  measured on the first trial of the space; other backbones take other times. Nothing was kept."

@@ -44,7 +44,7 @@ class Pruner:
         if seeds < self.min_seeds:
             faults.append(
                 f"study.seeds: got {seeds}. The test of study/pruner=wilcoxon can say nothing before seed "
-                f"{self.min_seeds}: give study.seeds={self.min_seeds + 1} or more, or a larger p_threshold."
+                f"{self.min_seeds - 1}: give study.seeds={self.min_seeds} or more, or a larger p_threshold."
             )
         if faults:
             raise ConfigError(faults)
@@ -101,7 +101,9 @@ def wilcoxon(*, p_threshold: Annotated[float, Gt(0), Lt(1)]) -> Pruner:
     """Signed-rank test over paired seeds. With n seeds its smallest p is 2^-n: below that many it never decides."""
     with quietly():
         pruner = optuna.pruners.WilcoxonPruner(p_threshold=p_threshold)
-    return Pruner("seed", pruner, min_seeds=math.ceil(-math.log2(p_threshold)))
+    # Optuna asks for p below the threshold, and for two seeds at least; after the last seed nothing is left to save.
+    n_deciding = max(2, math.floor(-math.log2(p_threshold)) + 1)
+    return Pruner("seed", pruner, min_seeds=n_deciding + 1)
 
 
 def dominance(

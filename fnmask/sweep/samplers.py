@@ -57,16 +57,15 @@ def _inner(name: SamplerName, seed: int) -> BaseSampler:
             group=True,
             constant_liar=True,
             n_startup_trials=8,
-            warn_independent_sampling=False,
         )
     if name == "nsga2":
         return optuna.samplers.NSGAIISampler(seed=seed, population_size=24)
     if name == "nsga3":
         return optuna.samplers.NSGAIIISampler(seed=seed, population_size=24)
     if name == "cma_es":
-        return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+        return optuna.samplers.CmaEsSampler(seed=seed)
     if name == "quasi_random":
-        return optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+        return optuna.samplers.QMCSampler(seed=seed, scramble=True)
     return optuna.samplers.RandomSampler(seed=seed)
 
 
@@ -93,7 +92,8 @@ class JointSampler(BaseSampler):
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The parameters that apply to the combination that is drawn here, for `sample_relative` to hand out."""
         given = CONTROL in trial.user_attrs or "fixed_params" in trial.system_attrs
-        self._drawn = {} if given else self._draw(study, trial)
+        # Under Hyperband Optuna shows the trials of one bracket; what has been tried was tried in all of them.
+        self._drawn = {} if given else self._draw(getattr(study, "_study", study), trial)
         return {name: self._space.distributions[name] for name in self._drawn}
 
     def sample_relative(
@@ -121,7 +121,7 @@ class JointSampler(BaseSampler):
         self._inner.reseed_rng()
 
     def _draw(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
-        seen: Any = study if self._history is None else _Excerpt(study, self._history)
+        seen: Any = _Excerpt(study, self._history)
         if not self._unique:
             return self._draw_once(seen, trial)
         done = tried(study.get_trials(deepcopy=False), self._session)
@@ -133,7 +133,7 @@ class JointSampler(BaseSampler):
         return left[int(self._random.integers(len(left)))] if left else drawn
 
     def _draw_once(self, seen: Any, trial: FrozenTrial) -> dict[str, Any]:
-        relative = self._inner.sample_relative(seen, trial, self._inner.infer_relative_search_space(seen, trial))
+        relative = self._inner.sample_relative(seen, trial, self._infer(seen, trial))
 
         def choose(name: str, distribution: BaseDistribution) -> Any:
             if name in relative:
@@ -141,6 +141,12 @@ class JointSampler(BaseSampler):
             return self._inner.sample_independent(seen, trial, name, distribution)
 
         return self._space.draw(choose)
+
+    def _infer(self, seen: Any, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        # A sequence has a coordinate for every parameter, asked or not; Optuna would take those of the first trial.
+        if isinstance(self._inner, optuna.samplers.QMCSampler):
+            return dict(self._space.distributions)
+        return self._inner.infer_relative_search_space(seen, trial)
 
     def _untried(self, done: set[str]) -> list[dict[str, Any]]:
         size = self._space.n_combinations(LARGEST_LISTED_SPACE)
@@ -150,9 +156,12 @@ class JointSampler(BaseSampler):
 
 
 class _Excerpt:
-    """A study of which a sampler sees the running trials, and of the finished ones the best and the newest."""
+    """A study of which a sampler sees the running trials, and of the finished ones the best and the newest.
 
-    def __init__(self, study: Study, limit: int) -> None:
+    No controls: they have no parameters, and most samplers relate only those that all finished trials have.
+    """
+
+    def __init__(self, study: Study, limit: int | None) -> None:
         self._study, self._limit = study, limit
         self._kept: list[FrozenTrial] | None = None
 
@@ -164,7 +173,8 @@ class _Excerpt:
     ) -> list[FrozenTrial]:
         """What Optuna's samplers call."""
         if self._kept is None:
-            self._kept = _excerpt(self._study.get_trials(deepcopy=False), self._study.directions, self._limit)
+            trials = [t for t in self._study.get_trials(deepcopy=False) if CONTROL not in t.user_attrs]
+            self._kept = trials if self._limit is None else _excerpt(trials, self._study.directions, self._limit)
         return [trial for trial in self._kept if states is None or trial.state in states]
 
     def get_trials(self, deepcopy: bool = True, states: Sequence[TrialState] | None = None) -> list[FrozenTrial]:
@@ -189,6 +199,7 @@ def _excerpt(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
     return [trial for trial in trials if trial.number in kept or trial.state == TrialState.RUNNING]
 
 
-def _ranking(place: int, direction: StudyDirection) -> Callable[[FrozenTrial], float]:
+def _ranking(place: int, direction: StudyDirection) -> Callable[[FrozenTrial], tuple[float, float]]:
     sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
-    return lambda trial: sign * trial.values[place]
+    # What breaks a constraint comes after what keeps to them, by how much.
+    return lambda trial: (sum(max(0.0, by) for by in trial.constraints.values()), sign * trial.values[place])

@@ -29,7 +29,7 @@ ATTEMPT = "fnmask:attempt"
 EPOCH = "fnmask:epoch"
 CURVE = "fnmask:curve"
 SEED_VALUES = "fnmask:seed_values"
-GROUND = "fnmask:ground"
+# The ground that the trial stands on (`TrialConfig.ground`), then its loss and weighting as overrides.
 SETTING = "fnmask:setting"
 
 # User attributes of a study; SESSION is one too.

@@ -6,10 +6,17 @@ from fnmask.sweep.plan import Plan
 from fnmask.sweep.study import Control
 
 
-def describe_plan(plan: Plan, best_known: Sequence[Control] = ()) -> str:
-    """Budget, space, number of combinations, controls."""
-    controls = (*plan.controls, *best_known)
-    n_trials = plan.n_trials + (len(best_known) if plan.study.n_trials is None else 0)
+def describe_plan(plan: Plan, controls: Sequence[Control] | None = None, *, n_trials: int | None = None) -> str:
+    """Budget, space, number of combinations, controls.
+
+    Args:
+        plan: the sweep.
+        controls: all of them, with the best known; None: those of the plan.
+        n_trials: trials to finish; None: the plan's, and the best known ones on top of a whole grid.
+    """
+    controls = plan.controls if controls is None else controls
+    if n_trials is None:
+        n_trials = plan.n_trials + (len(controls) - len(plan.controls) if plan.study.n_trials is None else 0)
     seeds = "" if plan.study.seeds == 1 else f", each with {plan.study.seeds} seeds"
     lines = [f"sweep {plan.name}: {n_trials} trials, {len(controls)} of them controls{seeds}"]
     lines += [f"  {key} = {text}" for key, text in plan.space.describe().items()]

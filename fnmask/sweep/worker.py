@@ -19,21 +19,19 @@ from fnmask.losses.spec import TimingArguments
 from fnmask.outcomes import ControlLost, TrialPruned, classify, describe
 from fnmask.recording import Labels, Record, open_run, run_recorded, variant_label
 from fnmask.result import Bench, Control, RunTrial
-from fnmask.sweep.claims import Claimed, Rules, Verdict, claim_trial, is_queued_again, recover, requeue
-from fnmask.sweep.composer import Composer, check_job
+from fnmask.sweep.begin import Begun
+from fnmask.sweep.claims import Claimed, Verdict, claim_trial, is_queued_again, requeue
+from fnmask.sweep.composer import check_job
 from fnmask.sweep.controls import setting_of
 from fnmask.sweep.heartbeat import Heartbeat
 from fnmask.sweep.interruption import Interruption
-from fnmask.sweep.locks import StudyLocks
 from fnmask.sweep.machine import this_process
-from fnmask.sweep.plan import Plan
 from fnmask.sweep.samplers import build_sampler
 from fnmask.sweep.storage import patiently, quietly
 from fnmask.sweep.study import (
     ATTEMPT,
     BUDGET,
     CONTROL,
-    GROUND,
     LABEL,
     MATRICES,
     OUTCOME,
@@ -48,7 +46,6 @@ from fnmask.sweep.study import (
     outcome_of,
 )
 from fnmask.sweep.trial_report import TrialReport
-from fnmask.tracking.mlflow_store import MlflowStore
 from fnmask.tracking.tracker import MemoryTracker, Outcome, Tracker
 
 _LOG = logging.getLogger(__name__)
@@ -62,35 +59,24 @@ class Worker:
     """Runs trials of one study in this process.
 
     Attributes:
-        plan: the checked sweep.
-        composer: composes the trials.
+        begun: the sweep.
         context: Hydra's, for its job callbacks.
-        study: the opened Optuna study.
-        storage: its storage.
-        locks: its locks.
-        rules: when the sweep is over.
-        store: tracking store, or None.
-        parent_run_id: of the sweep in the store.
         run_trial: trains one trial.
         workbench: data and compiled steps, kept from trial to trial.
         interruption: how this process is asked to stop.
         index: of this worker, from 0: its sampler draws other values than those of the others.
     """
 
-    plan: Plan
-    composer: Composer
+    begun: Begun
     context: HydraContext
-    study: optuna.Study
-    storage: optuna.storages.RDBStorage
-    locks: StudyLocks
-    rules: Rules
-    store: MlflowStore | None
-    parent_run_id: str | None
     run_trial: RunTrial
     workbench: Bench
     interruption: Interruption
     index: int = 0
     _process: Mapping[str, str | int] = field(default_factory=this_process)
+
+    def __post_init__(self) -> None:
+        self.plan, self.study, self.store = self.begun.plan, self.begun.study, self.begun.store
 
     def run(self) -> Verdict:
         """Run trials until there are none left to run, or to be run here.
@@ -106,7 +92,7 @@ class Worker:
         # Equal seeds would propose equal trials, in every worker and again in every call.
         seed = self.plan.study.seed + begun + 1_000_003 * self.index
         self.study.sampler = build_sampler(
-            self.plan.study.sampler, seed=seed % 2**31, space=self.plan.space, session=self.rules.session
+            self.plan.study.sampler, seed=seed % 2**31, space=self.plan.space, session=self.begun.rules.session
         )
         if self.plan.pruner.optuna is not None:
             self.study.pruner = self.plan.pruner.optuna
@@ -121,12 +107,12 @@ class Worker:
         return "interrupted"
 
     def _claim(self) -> Claimed | Verdict:
-        with self.locks.claim():
+        with self.begun.locks.claim():
             attributes = self.study.user_attrs
             # A later call of the same command may have another budget.
-            rules = replace(self.rules, session=attributes[SESSION], n_trials=attributes[BUDGET])
+            rules = replace(self.begun.rules, session=attributes[SESSION], n_trials=attributes[BUDGET])
             try:
-                return claim_trial(self.study, self.storage, rules, self._process, self.plan.space.suggest)
+                return claim_trial(self.study, self.begun.storage, rules, self._process, self.plan.space.suggest)
             except UpdateFinishedTrialError:
                 # The lock was lost with a connection, and another process took this claim for a dead one's.
                 return "wait"
@@ -147,8 +133,11 @@ class Worker:
         )
         folder = f"{self.plan.name}/{trial.number}"
         try:
-            cfg = self.composer.compose(overrides, job_number=trial.number, folder=folder)
-            with Heartbeat(self.storage, trial._trial_id, self.plan.study.heartbeat_s), self.interruption.cutting():
+            cfg = self.begun.composer.compose(overrides, job_number=trial.number, folder=folder)
+            with (
+                Heartbeat(self.begun.storage, trial._trial_id, self.plan.study.heartbeat_s),
+                self.interruption.cutting(),
+            ):
                 record = self._run_job(cfg, claimed, overrides, report)
         except ConfigError as error:
             record = _unrecorded(classify(error), error)
@@ -178,7 +167,8 @@ class Worker:
                         trial.set_constraint(metric, violation)
                     outcome = "infeasible" if any(violation > 0 for violation in violations.values()) else outcome
                 trial.set_user_attr(OUTCOME, outcome)
-                trial.set_user_attr(REASON, record.reason)
+                if record.reason:
+                    trial.set_user_attr(REASON, record.reason)
                 if record.result is not None:
                     self.study.tell(trial, [report.mean(metric) for metric in self.plan.study.directions])
                 else:
@@ -189,10 +179,11 @@ class Worker:
                     raise
                 if outcome_of(told) != outcome:
                     return "lost", "It gave no sign of life for too long, and was queued to be run again."
-            trials = self.study.get_trials(deepcopy=False)
-            if outcome == "interrupted" and not is_queued_again(trials, trial.number):
-                told = trials[trial.number]
-                requeue(self.study, told, attempt=int(told.user_attrs.get(ATTEMPT, 0)))
+            if outcome == "interrupted":
+                trials = self.study.get_trials(deepcopy=False)
+                if not is_queued_again(trials, trial.number):
+                    attempt = int(trials[trial.number].user_attrs.get(ATTEMPT, 0))
+                    requeue(self.study, trials[trial.number], attempt=attempt)
         return outcome, record.reason
 
     def _run_job(self, cfg: DictConfig, claimed: Claimed, overrides: tuple[str, ...], report: TrialReport) -> Record:
@@ -213,8 +204,7 @@ class Worker:
         attributes = {
             LABEL: variant_label(config, claimed.chosen),
             REFERENCE: config.reference,
-            GROUND: config.ground,
-            SETTING: setting_of(config, overrides, tuple(TimingArguments.__annotations__)),
+            SETTING: [config.ground, *setting_of(config, overrides, tuple(TimingArguments.__annotations__))],
         }
         for key, value in attributes.items():
             trial.set_user_attr(key, value)
@@ -223,8 +213,8 @@ class Worker:
             study=self.plan.name,
             trial=trial.number,
             control=trial.user_attrs.get(CONTROL, ""),
-            parent_run_id=self.parent_run_id,
-            sweep_run_id=self.parent_run_id,
+            parent_run_id=self.begun.parent_run_id,
+            sweep_run_id=self.begun.parent_run_id,
             retry_of=trial.user_attrs.get(RETRY_OF),
             searched=claimed.chosen,
         )
@@ -246,7 +236,7 @@ class Worker:
         metrics: list[Mapping[str, float]] = []
         record = None
         for place in range(self.plan.study.seeds):
-            of_seed = self.composer.check((*overrides, f"seed={config.seed + place}"))
+            of_seed = self.begun.composer.check((*overrides, f"seed={config.seed + place}"))
             own = replace(labels, kind="seed", parent_run_id=run_id or None)
             record = self._after_seed(self._run_seed(of_seed, own, report, place), own, report)
             if record.result is not None:
@@ -315,19 +305,15 @@ class Worker:
         return found
 
     def _has_control(self, reference: str) -> bool:
-        return any(control.name == "plain" and control.reference == reference for control in self.rules.controls)
+        return any(control.name == "plain" and control.reference == reference for control in self.begun.rules.controls)
 
     def _is_control_running(self, reference: str) -> bool:
-        def look() -> bool:
-            with self.locks.claim():
-                recover(self.study, self.rules.max_retries)
-            running = self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
-            return any(
-                trial.user_attrs.get(CONTROL) == "plain" and trial.user_attrs.get(REFERENCE) == reference
-                for trial in running
-            )
-
-        return patiently(look)
+        self.begun.recover()
+        running = patiently(lambda: self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]))
+        return any(
+            trial.user_attrs.get(CONTROL) == "plain" and trial.user_attrs.get(REFERENCE) == reference
+            for trial in running
+        )
 
 
 def _unrecorded(outcome: Outcome, error: BaseException) -> Record:

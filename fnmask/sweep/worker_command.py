@@ -13,9 +13,11 @@ from rich.console import Console
 
 from fnmask.binding import ConfigError
 from fnmask.presets import conf_dir, project_root
+from fnmask.sweep.begin import join, load_study, open_study_storage
 from fnmask.sweep.composer import Composer
 from fnmask.sweep.grammar import override_of_setting
-from fnmask.sweep.join import join_sweep, load_study, open_study_storage
+from fnmask.sweep.interruption import Interruption
+from fnmask.sweep.join import close_if_last, train_here
 from fnmask.sweep.launch import share_machine
 from fnmask.sweep.locks import StudyBusyError
 from fnmask.sweep.monitor import SweepMonitor
@@ -49,19 +51,21 @@ def work(
     index = os.getpid() if index is None else index
     try:
         url = storage_url(storage, project_root())
-        begun = load_study(open_storage(url, heartbeat_s=10, on_stale=lambda *_: None), study_name)
+        study = load_study(open_storage(url, heartbeat_s=10, on_stale=lambda *_: None), study_name)
         address = override_of_setting("study.storage", url.render_as_string(hide_password=False))
-        arguments = [*begun.user_attrs[ARGUMENTS], *overrides, address]
+        arguments = [*study.user_attrs[ARGUMENTS], *overrides, address]
         context, composer = _compose_from(config_dir, arguments)
         plan = make_plan(composer, arguments, check_options=False)
         if index < 1000:  # a process number says nothing of the devices here
             share_machine(index, 1)
         watched = load_study(open_study_storage(plan), study_name)
         monitor = SweepMonitor(
-            watched, directions=plan.study.directions, n_trials=begun.user_attrs[BUDGET], console=console
+            watched, directions=plan.study.directions, n_trials=study.user_attrs[BUDGET], console=console
         )
-        with monitor:
-            verdict = join_sweep(plan, composer, context, study_name=study_name, index=index)
+        begun = join(plan, composer)
+        with monitor, Interruption() as interruption:
+            verdict = train_here(begun, context, interruption=interruption, index=index)
+        close_if_last(begun)
     except (ConfigError, StudyBusyError) as error:
         print(f"Nothing was trained.\n{error}", file=sys.stderr)
         return REFUSED

@@ -1,5 +1,6 @@
 """Which code, which versions and which machine a run came from."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -30,6 +31,7 @@ def code_revision(folder: Path) -> str:
     return f"{commit}-dirty" if changes else commit
 
 
+@functools.cache
 def lineage_tags(folder: Path) -> dict[str, str]:
     """Tags that name the code of a run: `fnmask.commit`, and the two tags that MLflow's own pages show.
 
@@ -47,6 +49,7 @@ def lineage_tags(folder: Path) -> dict[str, str]:
     return tags
 
 
+@functools.cache
 def lineage_params() -> dict[str, str]:
     """Versions and machine as flat parameters `lineage.<what>`, the same for all runs of one process.
 

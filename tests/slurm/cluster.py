@@ -50,7 +50,6 @@ SlurmdDebug=verbose
 ProctrackType=proctrack/{tracking}
 TaskPlugin=task/none
 MpiDefault=none
-SwitchType=switch/none
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 JobCompType=jobcomp/none
@@ -108,13 +107,13 @@ def running_cluster(folder: Path, *, cpus: int = 4, tracking: str = "linuxproc")
         sockets.chmod(0o755)
         (sockets / "spool").mkdir()
         configuration.write_text(_configuration(folder, sockets, cpus, tracking))
-        stack.callback(_kill_leftovers, environment)
+        # Called last, when nothing can start another job. A job that ignores SIGTERM would keep scancel waiting.
+        stack.callback(_kill_jobs, environment)
         daemons = {"munged": stack.enter_context(_daemon(_munged(folder, sockets), folder, environment))}
         _wait_until((sockets / "munge").exists, daemons, folder)
         for name in ("slurmctld", "slurmd"):
             daemons[name] = stack.enter_context(_daemon([name, "-D"], folder, environment))
         _wait_until(lambda: _answer(["sinfo", "--noheader", "--format=%T"], environment) == "idle", daemons, folder)
-        stack.callback(_kill_jobs, daemons["slurmctld"], environment)
         yield environment
 
 
@@ -184,20 +183,11 @@ def _answer(command: list[str], environment: dict[str, str]) -> str:
     return ""
 
 
-def _kill_jobs(controller: subprocess.Popen, environment: dict[str, str]) -> None:
-    deadline = time.monotonic() + STOP_TIMEOUT
-    # Not a plain scancel, which would wait for those that ignore SIGTERM.
-    while controller.poll() is None and time.monotonic() < deadline and _answer(["squeue", "--noheader"], environment):
-        for words in (["--state=PENDING"], ["--full", "--signal=KILL"]):
-            _answer(["scancel", f"--user={getpass.getuser()}", *words], environment)
-        time.sleep(0.2)
-
-
-def _kill_leftovers(environment: dict[str, str]) -> None:
-    """Kills what jobs have left behind, known by the configuration in its environment."""
+def _kill_jobs(environment: dict[str, str]) -> None:
+    """Kills the steps and what they have started, orphans too: all know the configuration by their environment."""
     mark = f"SLURM_CONF={environment['SLURM_CONF']}".encode()
     deadline = time.monotonic() + STOP_TIMEOUT
-    while left := [pid for pid in _processes() if pid != os.getpid() and mark in _environment_of(pid)]:
+    while left := [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if mark in _environment_of(pid)]:
         for pid in left:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
@@ -206,12 +196,8 @@ def _kill_leftovers(environment: dict[str, str]) -> None:
         time.sleep(0.1)
 
 
-def _processes() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
 def _environment_of(pid: int) -> list[bytes]:
-    # A zombie has none, the processes of others are not for us to read.
+    # A zombie has none, and those of others are closed. The tests may run in such an environment, but are no job.
     with suppress(OSError):
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return [] if pid == os.getpid() else Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return []

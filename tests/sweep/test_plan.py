@@ -4,7 +4,8 @@ import pytest
 from composing import make_camvid
 
 from fnmask.config import digest
-from fnmask.sweep.sweeper import describe_plan
+from fnmask.sweep.study import Control
+from fnmask.sweep.wording import describe_plan
 
 DIRECTIONS = {"tradeoff/others_gain": "maximize", "tradeoff/target_cost": "minimize"}
 
@@ -125,6 +126,42 @@ def test_directions(plan, faults):
             ["loss=plain,soften_fn", "loss.alpha=interval(0,1)", "study.when={loss:{loss.alpha:[0.5]}}"],
             "study.when.loss.loss.alpha: loss.alpha is an interval. A condition needs a choice(...).",
         ),
+        (
+            ["seed=0,1", "study.n_trials=9", "study.seeds=2"],
+            "study.seeds: seed is searched as well. Give study.seeds=1, or take seed out of the space.",
+        ),
+        (
+            ["loss.alpha=0.25,0.5", "study.n_trials=9", "study.constraints={val/miuo: '>= 0.3'}"],
+            "study.constraints: got 'val/miuo'. Did you mean val/miou?",
+        ),
+        (
+            ["loss.alpha=0.25,0.5", "study.n_trials=9", "study.hook=fnmask.nowhere.hook"],
+            "study.hook: got 'fnmask.nowhere.hook': No module named 'fnmask.nowhere'. Give PACKAGE.MODULE.FUNCTION",
+        ),
+        (
+            ["loss.alpha=0.25,0.5", "study.n_trials=9", "study.hook=fnmask.__version__"],
+            "study.hook: 'fnmask.__version__' is no function of (trial, chosen).",
+        ),
+        (
+            ["loss.alpha=0.25,0.5", "study.n_trials=9", "study.sampler=cma_es"],
+            "loss.alpha: study.sampler=cma_es takes intervals alone. Write interval(...), or sampler=tpe.",
+        ),
+        (
+            ["loss.alpha=interval(0,1)", "study.n_trials=9", "study.sampler=cma_es"],
+            "study.space: study.sampler=cma_es needs two intervals or more. Take sampler=tpe.",
+        ),
+        (
+            ["+sweeps=quickstart", "study/pruner=median"],
+            "study.pruner: it looks at one objective, and study.directions has 2. Take study/pruner=dominance",
+        ),
+        (
+            ["loss.alpha=0.25,0.5", "study.n_trials=9", "study/pruner=asha", "study.pruner.reduction=1"],
+            "study.pruner.reduction: got 1. Input should be greater than or equal to 2.",
+        ),
+        (
+            ["loss.alpha=0.25,0.5", "study.n_trials=9", "study.zip=[[loss.alpha,loss.power]]"],
+            "study.zip: loss.power is not searched. Searched: loss.alpha.",
+        ),
     ],
 )
 def test_a_sweep_that_cannot_be(faults, words, fault):
@@ -180,6 +217,71 @@ def test_the_plan_in_words(plan):
     assert describe_plan(plan("+sweeps=quickstart", "seed=7")).splitlines() == [
         "sweep quickstart: 5 trials, 2 of them controls",
         "  loss = choice(ignore_fn, attenuate_fn, soften_fn)",
+        "  3 combinations; sampler grid",
+        "  objective tradeoff/others_gain: maximize",
+        "  objective tradeoff/target_cost: minimize",
         "  control plain: loss=plain weighting=none",
         "  control class_downweight: loss=class_downweight weighting=none",
     ]
+    words = ("loss.alpha=interval(0,1)", "study.n_trials=5", "study.seeds=3")
+    bounded = plan(*words, "study.constraints={val/recall/road: '>= 0.3'}")
+    assert describe_plan(bounded).splitlines() == [
+        f"sweep {bounded.name}: 5 trials, 2 of them controls, each with 3 seeds",
+        "  loss.alpha = interval(0, 1)",
+        "  an interval, so any number of combinations; sampler tpe",
+        "  objective tradeoff/others_gain: maximize",
+        "  constraint val/recall/road >= 0.3",
+        "  control plain: loss=plain weighting=none",
+        "  control class_downweight: loss=class_downweight weighting=none",
+    ]
+
+
+def test_the_plan_in_words_with_the_best_known(plan):
+    found = plan("+sweeps=quickstart", "seed=7")
+    known = Control("best_known", ("+sweeps=quickstart", "seed=7", "loss=soften_fn", "loss.alpha=0.2"), "ref")
+    told = describe_plan(found, (*found.controls, known)).splitlines()
+    # A whole grid has room for one more.
+    assert told[0] == "sweep quickstart: 6 trials, 3 of them controls"
+    assert told[-1] == "  control best_known: loss=soften_fn loss.alpha=0.2"
+    assert describe_plan(plan(*BY_HAND), n_trials=9).startswith(f"sweep {plan(*BY_HAND).name}: 9 trials, 2 of")
+
+
+def test_no_combination_is_run_twice_so_there_may_be_fewer_trials(plan):
+    assert plan(BY_HAND[0], "study.n_trials=99").n_trials == 2 + 2
+    assert plan(BY_HAND[0], "study.n_trials=99", "study.sampler=nsga2").n_trials == 99
+    assert plan("loss.alpha=interval(0,1)", "study.n_trials=99").n_trials == 99
+
+
+def test_what_else_makes_another_search(plan):
+    fingerprint = plan(*BY_HAND).fingerprint
+    assert not {"seeds", "constraints", "pruner", "hook"} & set(fingerprint)
+    other = plan(*BY_HAND, "study.seeds=2", "study/pruner=asha", "study.constraints={val/miou: '>= 0.1'}").fingerprint
+    assert {key: other[key] for key in set(other) - set(fingerprint)} == {
+        "seeds": 2,
+        "constraints": {"val/miou": ">= 0.1"},
+        "pruner": {"_target_": "fnmask.sweep.pruners.asha", "min_epochs": 2, "reduction": 3},
+    }
+
+
+def test_zipped_choices_make_a_grid_of_pairs(plan):
+    words = ("loss.alpha=0.1,0.2", "loss.warmup_epochs=1,2", "study.zip=[[loss.alpha,loss.warmup_epochs]]")
+    found = plan(*words, "study.sampler=grid")
+    assert [found.overrides(found.space.expand(chosen))[-2:] for chosen in found.grid] == [
+        ("loss.alpha=0.1", "loss.warmup_epochs=1"),
+        ("loss.alpha=0.2", "loss.warmup_epochs=2"),
+    ]
+
+
+def ask_for_more(trial, chosen):
+    return {"loss.alpha": trial.suggest_float("alpha", 0, 0.5) if chosen["loss"] == "soften_fn" else None}
+
+
+def test_a_hook_is_tried_before_anything_is_trained(plan, faults, monkeypatch):
+    monkeypatch.setattr("fnmask.sweep.plan.hooked", ask_for_more, raising=False)
+    words = ("loss=soften_fn,attenuate_fn", "study.n_trials=9", "study.hook=fnmask.sweep.plan.hooked")
+    told = "loss.alpha: got None. Input should be a valid number.  [with loss=attenuate_fn loss.alpha=null]"
+    assert faults(*words) == (told,)
+    found = plan("loss=soften_fn,soften_fn", "seed=0,1", *words[1:])
+    assert found.n_combinations is None
+    assert found.n_trials == 9
+    assert "  and what fnmask.sweep.plan.hooked asks for" in describe_plan(found)

@@ -1,12 +1,14 @@
 """The server of `tests/postgres.py` keeps an Optuna study over a restart, at the same address."""
 
 import optuna
-import psycopg2
 import pytest
 from optuna.storages import RDBStorage
 from postgres import MAX_CONNECTIONS, missing_packages, running_postgres
 
-pytestmark = pytest.mark.skipif(bool(missing_packages()), reason=f"not installed: {', '.join(missing_packages())}")
+if missing_packages():
+    pytest.skip(f"not installed: {', '.join(missing_packages())}", allow_module_level=True)
+
+import psycopg2
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +23,15 @@ def test_a_study_outlives_a_restart(server, mode):
     before = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     study = optuna.create_study(storage=before, study_name="kept")
     study.optimize(lambda trial: trial.suggest_float("alpha", 0, 1), n_trials=2)
+    values = [trial.value for trial in study.trials]
 
     server.restart(mode)
 
     assert server.url(f"study_{mode}") == url
     after = RDBStorage(url)
-    values = [trial.value for trial in study.trials]
     assert [trial.value for trial in optuna.load_study(storage=after, study_name="kept").trials] == values
+    study.optimize(lambda trial: trial.suggest_float("alpha", 0, 1), n_trials=1)
+    assert len(study.trials) == 3
     for storage in (before, after):
         storage.remove_session()
         storage.engine.dispose()
@@ -55,3 +59,11 @@ def test_a_stopped_server_refuses_and_can_be_started(server):
         psycopg2.connect(address)
     server.start()
     psycopg2.connect(address).close()
+
+
+def test_a_server_restarts_in_a_folder_that_was_closed_to_its_user(tmp_path):
+    with running_postgres(tmp_path / "server") as server:
+        tmp_path.chmod(0o700)
+        server.restart()
+        assert server.url("open")
+        tmp_path.chmod(0o700)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from fnmask.tracking.mlflow_run import MlflowTracker
 from fnmask.tracking.mlflow_store import MlflowStore
-from fnmask.tracking.records import DatasetRecord, ExperimentNotFoundError, SweepNotFoundError
+from fnmask.tracking.records import DatasetRecord, ExperimentNotFoundError, RunRecord, SweepNotFoundError
 from fnmask.tracking.tracker import Tracker
 
 
@@ -116,22 +117,58 @@ def test_sweeps_are_found_by_name_id_or_age(store: MlflowStore) -> None:
         store.find_sweep("third")
 
 
+def begin(store: MlflowStore, parent: str, number: int, kind: str = "trial", **tags: str) -> MlflowTracker:
+    own = {"fnmask.trial": str(number), "fnmask.kind": kind, **{f"fnmask.{key}": value for key, value in tags.items()}}
+    return store.start_run(name=str(number), parent_run_id=parent, params={}, tags=own)
+
+
+def ends(runs: list[RunRecord]) -> dict[int | None, tuple[str, str]]:
+    return {run.trial: (run.status, run.tag("outcome")) for run in runs}
+
+
 def test_reconcile_closes_what_a_killed_worker_left(store: MlflowStore) -> None:
     parent = store.open_sweep(study="s", tags={}, params={})
     for number in range(4):
-        store.start_run(name=str(number), parent_run_id=parent, params={}, tags={"fnmask.trial": str(number)})
-    done = store.start_run(name="4", parent_run_id=parent, params={}, tags={"fnmask.trial": "4"})
-    done.finish("pruned")
-    closed = store.reconcile(parent, {0: "lost", 1: "complete", 2: "running", 4: "lost"})
-    assert closed == 2
-    found = {run.trial: (run.status, run.tag("outcome")) for run in store.runs(parent)}
-    assert found == {
+        begin(store, parent, number)
+    begin(store, parent, 4).finish("pruned")
+    assert store.reconcile(parent, {0: "lost", 1: "complete", 2: "running", 4: "pruned"}, {}) == 2
+    assert ends(store.runs(parent)) == {
         0: ("KILLED", "lost"),
         1: ("FINISHED", "complete"),
         2: ("RUNNING", "running"),
         3: ("RUNNING", "running"),
         4: ("FINISHED", "pruned"),
     }
+    assert store.reconcile(parent, {0: "lost", 1: "complete", 2: "running", 4: "pruned"}, {}) == 0
+
+
+def test_a_run_that_says_complete_is_lost_where_the_study_has_given_its_trial_up(store: MlflowStore) -> None:
+    parent = store.open_sweep(study="s", tags={}, params={})
+    begin(store, parent, 0).finish("complete")
+    begin(store, parent, 1).finish("failed:crash", "ValueError: too wide")
+    assert store.reconcile(parent, {0: "lost", 1: "lost"}, {}) == 1
+    assert ends(store.runs(parent)) == {0: ("KILLED", "lost"), 1: ("FAILED", "failed:crash")}
+
+
+def test_of_two_runs_of_a_trial_the_one_that_the_study_does_not_hold_is_lost(store: MlflowStore) -> None:
+    parent = store.open_sweep(study="s", tags={}, params={})
+    left_over, held = begin(store, parent, 0), begin(store, parent, 0)
+    assert store.reconcile(parent, {0: "complete"}, {0: held.run_id}) == 2
+    outcomes = {run.run_id: run.tag("outcome") for run in store.runs(parent)}
+    assert outcomes == {left_over.run_id: "lost", held.run_id: "complete"}
+
+
+def test_reconcile_closes_the_seeds_of_a_trial_too_but_takes_back_none_that_was_finished(store: MlflowStore) -> None:
+    parent = store.open_sweep(study="s", tags={}, params={})
+    trial = begin(store, parent, 0)
+    begin(store, trial.run_id, 0, "seed", sweep=parent, seed="0").finish("complete")
+    begin(store, trial.run_id, 0, "seed", sweep=parent, seed="1")
+    other = store.open_sweep(study="another", tags={}, params={})
+    begin(store, other, 0, "seed", sweep=other, seed="0")
+    assert store.reconcile(parent, {0: "lost"}, {0: trial.run_id}) == 2
+    assert ends(store.runs(parent)) == {0: ("KILLED", "lost")}
+    assert {run.tag("seed"): run.status for run in store.seed_runs(parent)} == {"0": "FINISHED", "1": "KILLED"}
+    assert ends(store.seed_runs(other)) == {0: ("RUNNING", "running")}
 
 
 def test_the_control_is_the_finished_plain_run_of_the_reference(store: MlflowStore) -> None:

@@ -31,7 +31,15 @@ def test_status_of_a_trial_outcome(outcome: str, status: str) -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "status"),
-    [("finished", "FINISHED"), ("error", "FAILED"), ("stopped", "FAILED"), ("incomplete", "KILLED")],
+    [
+        ("running", "RUNNING"),
+        ("finished", "FINISHED"),
+        ("error", "FAILED"),
+        ("refused", "FAILED"),
+        ("stopped", "FAILED"),
+        ("incomplete", "KILLED"),
+        ("interrupted", "KILLED"),
+    ],
 )
 def test_status_of_a_sweep_outcome(outcome: str, status: str) -> None:
     assert outcome in SWEEP_OUTCOMES
