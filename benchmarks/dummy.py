@@ -54,6 +54,7 @@ class DummyTrial:
         workbench: Any,
         control: Callable[[], Control],
         on_epoch: EpochHook | None,
+        on_batch: Callable[[], None],
     ) -> Result:
         """See `fnmask.result.RunTrial`."""
         begin_s = time.monotonic()
@@ -62,6 +63,7 @@ class DummyTrial:
         matrix = np.full((len(names), len(names)), 10, np.int64) + np.eye(len(names), dtype=np.int64) * right
         metrics: dict[str, float] = {}
         for epoch in range(1, config.trainer.epochs + 1):
+            on_batch()
             time.sleep(self._epoch_s)
             readings = summarize(matrix, names, config.loss.targets)
             metrics = {"train/loss": 1.0 / epoch, **{f"val/{key}": value for key, value in readings.items()}}

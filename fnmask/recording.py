@@ -93,6 +93,7 @@ def run_recorded(
     control: Callable[[], Control] = lambda: None,
     objectives: Sequence[str] = (),
     on_epoch: EpochHook | None = None,
+    on_batch: Callable[[], None] = lambda: None,
     on_start: Callable[[str], None] = lambda run_id: None,
 ) -> Record:
     """Run a trial and record it, up to its last number; nothing but an interruption of this function escapes it.
@@ -106,6 +107,7 @@ def run_recorded(
         control: see `run_trial`.
         objectives: metrics that must be there and finite, or the trial has failed.
         on_epoch: see `run_trial`.
+        on_batch: see `run_trial`.
         on_start: called with the id of the run, before the first step.
 
     Returns:
@@ -121,7 +123,7 @@ def run_recorded(
             run_id = opened.run_id
         on_start(run_id)
         tracker.log_artifact(CONFIG, yaml.safe_dump(shown, sort_keys=False).encode())
-        result = run(config, tracker, workbench=workbench, control=control, on_epoch=on_epoch)
+        result = run(config, tracker, workbench=workbench, control=control, on_epoch=on_epoch, on_batch=on_batch)
         check_objectives(result.metrics, objectives)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         outcome, reason = classify(error), describe(error)

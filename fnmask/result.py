@@ -56,6 +56,7 @@ class RunTrial(Protocol):
         workbench: Any,
         control: Callable[[], Control],
         on_epoch: EpochHook | None,
+        on_batch: Callable[[], None],
     ) -> Result:
         """See `fnmask.trial.run_trial`."""
 

@@ -46,6 +46,7 @@ def run_trial(
     workbench: Workbench,
     control: Callable[[], Control] = lambda: None,
     on_epoch: EpochHook | None = None,
+    on_batch: Callable[[], None] = lambda: None,
 ) -> Result:
     """Train and judge one trial.
 
@@ -56,6 +57,7 @@ def run_trial(
         control: gives what the trade-off is measured against; asked for at the end, when a control that is run beside
             this trial may have finished.
         on_epoch: called at the end of every epoch; what it raises ends the trial.
+        on_batch: called before every batch; the same.
 
     Raises:
         NonFiniteLoss: the training loss became NaN or infinite.
@@ -63,7 +65,7 @@ def run_trial(
     begin_s = time.monotonic()
     data = workbench.load(config)
     step = workbench.prepare(config, data)
-    judged = _fit(config, data, step, tracker, on_epoch)
+    judged = _fit(config, data, step, tracker, on_epoch, on_batch)
     val = judged.evaluation.matrices
     metrics = {f"best/{key.removeprefix('val/')}": value for key, value in judged.metrics.items() if key[:4] == "val/"}
     metrics["best/epoch"] = judged.epoch
@@ -75,11 +77,16 @@ def run_trial(
 
 
 def _fit(
-    config: TrialConfig, data: TrialData, step: CompiledStep, tracker: Tracker, on_epoch: EpochHook | None
+    config: TrialConfig,
+    data: TrialData,
+    step: CompiledStep,
+    tracker: Tracker,
+    on_epoch: EpochHook | None,
+    on_batch: Callable[[], None],
 ) -> _Judged:
     """Train to the last epoch; the weights left in the step are those of the epoch that the trial is judged by."""
     trainer = config.trainer
-    batches, per_epoch = train_batches(config, data), steps_per_epoch(config, data)
+    batches, per_epoch = _watched(train_batches(config, data), on_batch), steps_per_epoch(config, data)
     schedule = build_schedule(config, per_epoch)
     gate = config.loss.timing.build_gate()
     judged: _Judged | None = None
@@ -103,6 +110,12 @@ def _fit(
     if judged.weights is not None:
         step.model.set_weights(judged.weights)
     return judged
+
+
+def _watched(batches: Iterator[Any], on_batch: Callable[[], None]) -> Iterator[Any]:
+    for batch in batches:
+        on_batch()
+        yield batch
 
 
 def _watch_recall(gate: RecallGate, epoch: int, evaluation: Evaluation, targets: Sequence[int]) -> None:

@@ -16,7 +16,7 @@ from fnmask.sweep.controls import make_best_known
 from fnmask.sweep.locks import StudyLocks
 from fnmask.sweep.machine import describe_process, is_local, this_process
 from fnmask.sweep.plan import Plan
-from fnmask.sweep.storage import open_storage, patiently, storage_url
+from fnmask.sweep.storage import open_storage, storage_url
 from fnmask.sweep.study import (
     BUDGET,
     CONTROLS,
@@ -68,23 +68,16 @@ class Begun:
 
     def recover(self) -> None:
         """Queue again what dead workers left."""
-
-        def look() -> None:
-            with self.locks.claim():
-                recover(self.study, self.rules.max_retries)
-
-        patiently(look)
+        with self.locks.claim():
+            recover(self.study, self.rules.max_retries)
 
     def verdict(self) -> Verdict | None:
         """How the sweep has ended, as far as it has; None: there are trials to run."""
 
-        def look() -> Verdict | None:
-            attributes = self.study.user_attrs
-            stopped = attributes.get(STOP) == attributes[SESSION]
-            return judge(self.study.get_trials(deepcopy=False), self.rules, stopped=stopped)
-
         self.recover()
-        return patiently(look)
+        attributes = self.study.user_attrs
+        stopped = attributes.get(STOP) == attributes[SESSION]
+        return judge(self.study.get_trials(deepcopy=False), self.rules, stopped=stopped)
 
     def close(self, outcome: str | None) -> None:
         """Close every run that has ended, and with an outcome the sweep's own."""
@@ -211,12 +204,9 @@ def check_machine(study: optuna.Study, locks: StudyLocks, plan: Plan) -> None:
         ConfigError: says who uses it, and what to use instead.
     """
 
-    def look() -> list[optuna.trial.FrozenTrial]:
-        with locks.claim():
-            recover(study, plan.study.max_retries)
-        return study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING])
-
-    running, here = patiently(look), this_process()
+    with locks.claim():
+        recover(study, plan.study.max_retries)
+    running, here = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]), this_process()
     if storage_url(plan.study.storage, plan.base.root).get_backend_name() != "sqlite":
         return
     for trial in running:

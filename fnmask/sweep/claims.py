@@ -184,7 +184,8 @@ def failures_in_a_row(trials: Sequence[FrozenTrial], rules: Rules) -> int:
 
 def tried(trials: Sequence[FrozenTrial], session: int) -> set[str]:
     """Keys of the combinations that have been run, or are being run, or have failed in this session."""
-    return {combination_key(_params(trial)) for trial in trials if _is_tried(trial, session)}
+    searched = [trial for trial in trials if CONTROL not in trial.user_attrs]
+    return {combination_key(_params(trial)) for trial in searched if _is_tried(trial, session)}
 
 
 def combination_key(params: Mapping[str, Any]) -> str:

@@ -21,7 +21,8 @@ class Interruption:
     """Turns signals into a wish to stop, and cuts a trial short when that cannot wait.
 
     The first Ctrl-C lets the running trial finish, the second cuts it short; SIGTERM, as before a preemption, cuts it
-    short at once. Outside of a trial nothing is cut: what is being written is written.
+    short at once. It is cut where it asks (`check`, before every batch): anywhere else an exception could leave a
+    database in the middle of a write, and locked. The third Ctrl-C does not wait for that.
 
     Args:
         running: what a first Ctrl-C leaves to finish, in words.
@@ -29,7 +30,7 @@ class Interruption:
 
     def __init__(self, running: str = "The running trial") -> None:
         self._running = running
-        self._may_cut = False
+        self._may_raise = False
         self._cut: type[KeyboardInterrupt] | None = None
         self._previous: dict[int, Any] = {}
         self.is_requested = False
@@ -52,20 +53,28 @@ class Interruption:
         if self.received == signal.SIGUSR2 and callable(previous):
             previous(self.received, None)
 
-    @contextmanager
-    def cutting(self) -> Iterator[None]:
-        """A trial, which may be cut short.
+    def check(self) -> None:
+        """Go on, unless what runs here is to be cut short.
 
         Raises:
-            KeyboardInterrupt: it was, or should have been before it began.
+            KeyboardInterrupt: it is.
         """
-        self._may_cut = True
+        if self._cut is not None:
+            raise self._cut
+
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """Something that cannot ask, but can be cut short anywhere, such as waiting for other processes.
+
+        Raises:
+            KeyboardInterrupt: it was.
+        """
+        self.check()
+        self._may_raise = True
         try:
-            if self._cut is not None:
-                raise self._cut
             yield
         finally:
-            self._may_cut = False
+            self._may_raise = False
 
     def wait(self, seconds: float) -> None:
         """Sleep, until something is asked for."""
@@ -82,7 +91,8 @@ class Interruption:
                 file=sys.stderr,
             )
             return
+        at_once = self._may_raise or (self._cut is not None and number == signal.SIGINT)
         self._cut = KeyboardInterrupt if number == signal.SIGINT else Preempted
-        if self._may_cut:
-            self._may_cut = False
+        if at_once:
+            self._may_raise = False
             raise self._cut

@@ -108,7 +108,8 @@ def launch_workers(job: WorkerJob) -> None:
     overrides: list[Sequence[str]] = [
         [f"hydra.sweep.subdir={_quoted(f'{job.study_name}/worker{index}')}"] for index in range(job.n_workers)
     ]
-    launcher.launch(overrides, initial_job_idx=0)
+    for returned in launcher.launch(overrides, initial_job_idx=0):
+        _ = returned.return_value  # raises what a worker raised
 
 
 def share_machine(index: int, n_workers: int) -> None:

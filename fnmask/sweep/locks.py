@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from fnmask.binding import ConfigError
 from fnmask.sweep.machine import describe_process, this_process
+from fnmask.sweep.storage import patiently
 
 # SQLite locks the whole database for every write: beyond this many workers they mostly wait for each other.
 SAFE_SQLITE_WORKERS = 8
@@ -79,12 +80,23 @@ class StudyLocks:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 yield
             return
-        with self._engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": self._key("claim")})
+        connection = patiently(self._take_claim)
+        try:
             yield
-            # With a lost connection the lock was lost as well; what was decided stands.
+        finally:
+            # Ends the transaction, and the lock with it. Where the connection was lost the lock was lost as well; what
+            # was decided meanwhile stands, and is checked when the trial is marked.
             with suppress(SQLAlchemyError):
-                connection.rollback()
+                connection.close()
+
+    def _take_claim(self) -> Connection:
+        connection = self._engine.connect()
+        try:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": self._key("claim")})
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     @contextmanager
     def worker(self) -> Iterator[None]:

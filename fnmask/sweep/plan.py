@@ -164,7 +164,9 @@ def _load_hook(path: str) -> Hook:
 def _check_sampler(study: StudyConfig, space: Space) -> None:
     """CMA-ES moves a normal distribution over numbers: it has nothing to say of choices, conditions and fronts."""
     if study.sampler == "grid" and space.hook is not None:
-        fault = "study.hook: study.sampler=grid lists what it runs, and a hook asks for more. Take sampler=tpe or random."
+        fault = (
+            "study.hook: study.sampler=grid lists what it runs, and a hook asks for more. Take sampler=tpe or random."
+        )
         raise ConfigError([fault])
     if study.sampler != "cma_es":
         return

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import optuna
 from annotated_types import Ge, Gt, Lt
 from optuna.pruners import BasePruner
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 
 from fnmask.binding import ConfigError
 from fnmask.sweep.dominance import DominanceRule
@@ -73,7 +75,8 @@ def hyperband(
 
 def median(*, n_startup_trials: Annotated[int, Ge(0)], n_warmup_epochs: Annotated[int, Ge(0)]) -> Pruner:
     """The median stopping rule (Golovin et al. 2017)."""
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=n_startup_trials, n_warmup_steps=n_warmup_epochs)
+    # Optuna counts steps from 0, and epochs begin with 1.
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=n_startup_trials, n_warmup_steps=n_warmup_epochs + 1)
     return Pruner("epoch", pruner)
 
 
@@ -85,16 +88,28 @@ def percentile(
 ) -> Pruner:
     """As `median`, for another share of the trials."""
     pruner = optuna.pruners.PercentilePruner(
-        percentile, n_startup_trials=n_startup_trials, n_warmup_steps=n_warmup_epochs
+        percentile, n_startup_trials=n_startup_trials, n_warmup_steps=n_warmup_epochs + 1
     )
     return Pruner("epoch", pruner)
 
 
 def patience(*, patience_epochs: Annotated[int, Ge(1)], min_delta: Annotated[float, Ge(0)]) -> Pruner:
     """Early stopping on the trial's own curve."""
-    with quietly():
-        pruner = optuna.pruners.PatientPruner(None, patience=patience_epochs, min_delta=min_delta)
-    return Pruner("epoch", pruner)
+    return Pruner("epoch", _Patience(patience_epochs, min_delta))
+
+
+class _Patience(BasePruner):
+    """Optuna's own of this name goes on while a trial stands still: it ends one that has become worse."""
+
+    def __init__(self, patience: int, min_delta: float) -> None:
+        self._patience, self._min_delta = patience, min_delta
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Whether none of the last epochs is better than the best before them, by more than `min_delta`."""
+        sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
+        scores = [sign * value for _, value in sorted(trial.intermediate_values.items())]
+        before, last = scores[: -self._patience], scores[-self._patience :]
+        return bool(before) and max(last) <= max(before) + self._min_delta
 
 
 def wilcoxon(*, p_threshold: Annotated[float, Gt(0), Lt(1)]) -> Pruner:

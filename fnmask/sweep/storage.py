@@ -1,6 +1,9 @@
 """The Optuna storage of a sweep: which address serves whom, and what to do while it does not answer."""
 
+import functools
+import inspect
 import logging
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,7 +15,7 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from fnmask.binding import ConfigError
 
@@ -56,6 +59,29 @@ def storage_url(given: str | None, root: Path) -> URL:
     return url
 
 
+class PatientStorage(optuna.storages.RDBStorage):
+    """Optuna's storage, which waits for a database that is away instead of failing the trial that has something to say.
+
+    Doing twice what the database may have done before its answer was lost is harmless here: a trial that was made twice
+    is found without a worker's mark, and one that was told twice has been told.
+    """
+
+
+def _waiting(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def wait(self: PatientStorage, *given: Any, **named: Any) -> Any:
+        return patiently(lambda: method(self, *given, **named))
+
+    return wait
+
+
+for _name, _method in vars(optuna.storages.RDBStorage).items():
+    # All that reads or writes in a transaction of its own, but for the signs of life: another one will follow.
+    inside = _name.endswith(("_without_commit", "_prepared_new_trial"))
+    if re.match(r"_?(get|set|create)_", _name) and not inside and inspect.isfunction(_method):
+        setattr(PatientStorage, _name, _waiting(_method))
+
+
 def open_storage(
     url: URL, *, heartbeat_s: int, on_stale: Callable[[optuna.Study, FrozenTrial], None]
 ) -> optuna.storages.RDBStorage:
@@ -78,7 +104,7 @@ def open_storage(
         engine = {"pool_size": 2, "max_overflow": 1, "pool_pre_ping": True}
     try:
         with quietly():
-            return optuna.storages.RDBStorage(
+            return PatientStorage(
                 url.render_as_string(hide_password=False),
                 engine_kwargs=engine,
                 heartbeat_interval=heartbeat_s,
@@ -105,16 +131,17 @@ def patiently(action: Callable[[], Done], *, patience_s: float = PATIENCE_S) -> 
     """Do it, again and again while the database is away. The action must be one that may be done twice.
 
     Raises:
-        StorageInternalError, DBAPIError: it is still away after `patience_s` seconds.
+        StorageInternalError, DBAPIError: it is still away after `patience_s` seconds, or has taken offense.
     """
     pause_s, deadline_s = _FIRST_PAUSE_S, time.monotonic() + patience_s
     while True:
         try:
             return action()
         except (StorageInternalError, DBAPIError) as error:
-            if time.monotonic() > deadline_s:
+            # Optuna wraps what goes wrong at a commit, and nothing else.
+            cause = error if isinstance(error, DBAPIError) else error.__cause__
+            if not isinstance(cause, OperationalError | InterfaceError) or time.monotonic() > deadline_s:
                 raise
-            cause = error.__cause__ or error
             _LOG.warning("The study's storage does not answer (%s); trying again.", type(cause).__name__)
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

@@ -10,7 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from fnmask.binding import ConfigError
-from fnmask.sweep.storage import patiently, quietly
+from fnmask.sweep.storage import quietly
 
 # User attributes of a trial.
 CONTROL = "fnmask:control"
@@ -132,7 +132,7 @@ def begin_session(study: Study, *, arguments: Sequence[str], n_trials: int, pare
 
 def stop_session(study: Study, session: int) -> None:
     """Ask every worker of this call to leave after its running trial."""
-    patiently(lambda: study.set_user_attr(STOP, session))
+    study.set_user_attr(STOP, session)
 
 
 def settle_controls(study: Study, controls: Sequence[Control]) -> tuple[Control, ...]:

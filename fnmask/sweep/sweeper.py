@@ -25,7 +25,7 @@ from fnmask.sweep.locks import StudyBusyError, StudyLocks
 from fnmask.sweep.machine import is_local
 from fnmask.sweep.monitor import SweepMonitor
 from fnmask.sweep.plan import Plan, make_plan
-from fnmask.sweep.storage import patiently, storage_url
+from fnmask.sweep.storage import storage_url
 from fnmask.sweep.study import STOP, WORKER, Control, finished, stop_session
 from fnmask.sweep.wording import describe_plan
 
@@ -123,7 +123,7 @@ class _Call:
                     return train_here(self.begun, self.context, interruption=interruption)
                 if study.n_workers == 0:
                     return self._watch(interruption)
-                with interruption.cutting():
+                with interruption.raising():
                     return self._launch(interruption)
 
     def _watch(self, interruption: Interruption) -> str:
@@ -177,7 +177,7 @@ class _Call:
     def _close(self, outcome: str) -> None:
         """Leave nothing open that has ended."""
         if self.begun.plan.study.n_workers:
-            patiently(self._part)
+            self._part()
             self.begun.close(outcome)
         else:
             self.begun.close(None if outcome == "interrupted" else outcome)

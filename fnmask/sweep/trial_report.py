@@ -17,7 +17,6 @@ from fnmask.result import Control, measure_tradeoff
 from fnmask.sweep.dominance import Scores, to_scores
 from fnmask.sweep.pruners import Pruner
 from fnmask.sweep.seeds import is_clearly_worse
-from fnmask.sweep.storage import patiently
 from fnmask.sweep.study import CURVE, EPOCH, SEED_VALUES
 
 
@@ -63,7 +62,7 @@ class TrialReport:
         def on_epoch(epoch: int, metrics: Mapping[str, float], matrix: NDArray[np.int64]) -> None:
             done = self.n_seeds_done * config.trainer.epochs + epoch
             shown = [done, self.seeds * config.trainer.epochs, round(metrics["val/miou"], 6)]
-            patiently(lambda: self.trial.set_user_attr(EPOCH, shown))
+            self.trial.set_user_attr(EPOCH, shown)
             if self.timeout_s is not None and time.monotonic() - self._began_s > self.timeout_s:
                 raise TrialTimeout(f"longer than study.trial_timeout_s={self.timeout_s:g} at epoch {epoch}")
             if self._seeds_done:
@@ -84,12 +83,12 @@ class TrialReport:
         if len(values) > 1:
             self._curve[epoch] = list(values)
             curve = [[epoch, *row] for epoch, row in self._curve.items()]
-            patiently(lambda: self.trial.set_user_attr(CURVE, curve))
+            self.trial.set_user_attr(CURVE, curve)
         elif self.pruner.unit != "seed":
-            patiently(lambda: self.trial.report(values[0], epoch))
+            self.trial.report(values[0], epoch)
         if self.is_control or not deciding or self.pruner.unit != "epoch":
             return
-        if self.pruner.optuna is not None and patiently(self.trial.should_prune):
+        if self.pruner.optuna is not None and self.trial.should_prune():
             raise TrialPruned(f"given up at epoch {epoch}")
         rule = self.pruner.dominance
         if rule is not None and rule.is_given_up(self._scores(self._curve), self._finished_curves()):
@@ -108,12 +107,12 @@ class TrialReport:
         if self.seeds == 1:
             return
         values = [[done[metric] for metric in self.directions] for done in self._seeds_done]
-        patiently(lambda: self.trial.set_user_attr(SEED_VALUES, values))
+        self.trial.set_user_attr(SEED_VALUES, values)
         if self.pruner.unit == "seed":
-            patiently(lambda: self.trial.report(values[-1][0], self.n_seeds_done))
+            self.trial.report(values[-1][0], self.n_seeds_done)
         if self.is_control or self.n_seeds_done == self.seeds:
             return
-        if self.pruner.unit == "seed" and patiently(self.trial.should_prune):
+        if self.pruner.unit == "seed" and self.trial.should_prune():
             raise TrialPruned(f"given up after {self.n_seeds_done} of {self.seeds} seeds")
         first = to_scores(values[0], self.directions)
         if self.n_seeds_done == 1 and is_clearly_worse(first, self._finished_seeds(), self.seed_margin_points):
@@ -147,5 +146,5 @@ class TrialReport:
 
     def _complete(self) -> list[FrozenTrial]:
         """Finished trials that keep to the constraints."""
-        trials = patiently(lambda: self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]))
+        trials = self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
         return [trial for trial in trials if all(violation <= 0 for violation in trial.constraints.values())]

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from optuna.distributions import CategoricalDistribution
+
 from fnmask.sweep.plan import Plan
 from fnmask.sweep.study import Control
 
@@ -36,4 +38,7 @@ def count_combinations(plan: Plan) -> str:
     number = plan.space.n_combinations(1_000_000)
     if number is not None:
         return f"{number} combinations"
-    return "an interval, so any number of combinations" if plan.space.hook is None else "any number of combinations"
+    if plan.space.hook is not None:
+        return "any number of combinations"
+    choices = all(isinstance(of, CategoricalDistribution) for of in plan.space.distributions.values())
+    return "more than a million combinations" if choices else "an interval, so any number of combinations"

@@ -27,7 +27,7 @@ from fnmask.sweep.heartbeat import Heartbeat
 from fnmask.sweep.interruption import Interruption
 from fnmask.sweep.machine import this_process
 from fnmask.sweep.samplers import build_sampler
-from fnmask.sweep.storage import patiently, quietly
+from fnmask.sweep.storage import quietly
 from fnmask.sweep.study import (
     ATTEMPT,
     BUDGET,
@@ -97,7 +97,7 @@ class Worker:
         if self.plan.pruner.optuna is not None:
             self.study.pruner = self.plan.pruner.optuna
         while not self.interruption.is_requested:
-            claimed = patiently(self._claim)
+            claimed = self._claim()
             if isinstance(claimed, Claimed):
                 self._run_trial(claimed)
             elif claimed == "wait":
@@ -134,16 +134,13 @@ class Worker:
         folder = f"{self.plan.name}/{trial.number}"
         try:
             cfg = self.begun.composer.compose(overrides, job_number=trial.number, folder=folder)
-            with (
-                Heartbeat(self.begun.storage, trial._trial_id, self.plan.study.heartbeat_s),
-                self.interruption.cutting(),
-            ):
+            with Heartbeat(self.begun.storage, trial._trial_id, self.plan.study.heartbeat_s):
                 record = self._run_job(cfg, claimed, overrides, report)
         except ConfigError as error:
             record = _unrecorded(classify(error), error)
         except KeyboardInterrupt as error:  # before its run was opened, or after its last number
             record = _unrecorded("interrupted", error)
-        told = patiently(lambda: self._tell(trial, record, report))
+        told = self._tell(trial, record, report)
         try:
             record.close(*told)
         except Exception as error:
@@ -263,10 +260,9 @@ class Worker:
             control=lambda: "itself" if is_plain else self._await_control(report.trial, place),
             objectives=(*self.plan.study.directions, *(constraint.metric for constraint in self.plan.constraints)),
             on_epoch=report.epoch_hook(config, peek),
+            on_batch=self.interruption.check,
             # Of a trial with several seeds the run is the one above them.
-            on_start=lambda run_id: (
-                None if labels.kind == "seed" else patiently(lambda: report.trial.set_user_attr(RUN_ID, run_id))
-            ),
+            on_start=lambda run_id: None if labels.kind == "seed" else report.trial.set_user_attr(RUN_ID, run_id),
         )
 
     def _after_seed(self, record: Record, labels: Labels, report: TrialReport) -> Record:
@@ -276,7 +272,7 @@ class Worker:
         if labels.control == "plain":
             matrix = record.result.val.sum(axis=0).tolist()
             matrices = [*report.trial.user_attrs.get(MATRICES, ()), matrix]
-            patiently(lambda: report.trial.set_user_attr(MATRICES, matrices))
+            report.trial.set_user_attr(MATRICES, matrices)
         try:
             report.end_seed(record.result.metrics)
         except TrialPruned as pruned:
@@ -286,7 +282,7 @@ class Worker:
     def _find_control(self, trial: optuna.Trial, place: int) -> Control:
         """The matrix of the plain control of the same seed, when it has finished."""
         reference = trial.user_attrs[REFERENCE]
-        matrices = patiently(lambda: find_control_matrices(self.study, reference))
+        matrices = find_control_matrices(self.study, reference)
         return None if matrices is None else np.array(matrices[place], np.int64)
 
     def _await_control(self, trial: optuna.Trial, place: int) -> Control:
@@ -301,6 +297,7 @@ class Worker:
                 return None
             if not self._is_control_running(reference) and self._find_control(trial, place) is None:
                 raise ControlLost("The plain control that this trial is measured against has failed.")
+            self.interruption.check()
             time.sleep(_LOOK_AGAIN_S)
         return found
 
@@ -309,7 +306,7 @@ class Worker:
 
     def _is_control_running(self, reference: str) -> bool:
         self.begun.recover()
-        running = patiently(lambda: self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]))
+        running = self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
         return any(
             trial.user_attrs.get(CONTROL) == "plain" and trial.user_attrs.get(REFERENCE) == reference
             for trial in running

@@ -1,12 +1,15 @@
 """MLflow's client, opened without noise and by one process at a time. The only file that imports MLflow."""
 
 import fcntl
+import functools
 import logging
 import os
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 # Read by MLflow when it is imported: no usage reports, and no progress bar for files of a few kilobytes.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -41,6 +44,29 @@ __all__ = [
 ]
 
 DATABASE_NAME = "mlflow.db"
+
+# Seconds that a database may be away, such as while PostgreSQL is restarted.
+PATIENCE_S = 180.0
+
+
+class PatientClient(MlflowClient):
+    """MLflow's client, which waits for a database that is away. A server that is away it waits for by itself."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        return found if name.startswith("_") or not callable(found) else functools.partial(_patiently, found)
+
+
+def _patiently(action: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    pause_s, deadline_s = 0.1, time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return action(*given, **named)
+        except MlflowException as error:
+            if error.error_code != "TEMPORARILY_UNAVAILABLE" or time.monotonic() > deadline_s:
+                raise
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 5.0)
 
 
 def open_experiment(root: Path, name: str, *, create: bool) -> tuple[MlflowClient, str]:
@@ -89,7 +115,7 @@ def _quiet_client(uri: str) -> MlflowClient:
     with warnings.catch_warnings():
         # MLflow's models trip over deprecations of the newest SQLAlchemy when the store is first loaded.
         warnings.simplefilter("ignore")
-        return MlflowClient(tracking_uri=uri)
+        return PatientClient(tracking_uri=uri)
 
 
 def _find_experiment(client: MlflowClient, name: str, location: str | None, *, create: bool) -> str:

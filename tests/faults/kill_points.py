@@ -18,8 +18,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 # Imported before any fork, and opening nothing.
-import fnmask.open_store
-import fnmask.sweep.worker
 from benchmarks.dummy import DummyTrial, begin_dummy, compose, words_of, work
 from fnmask.sweep.begin import join
 from fnmask.sweep.join import close_if_last

@@ -1,5 +1,10 @@
-"""Plans made of the real `conf/` and `sweeps/`, as the sweeper does it, without training."""
+"""Plans made of the real `conf/` and `sweeps/`, as the sweeper does it, without training; and empty studies."""
 
+import json
+import subprocess
+import sys
+
+import optuna
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository
@@ -8,9 +13,12 @@ from hydra.types import RunMode
 
 from fnmask.binding import ConfigError
 from fnmask.presets import conf_dir
+from fnmask.sweep.claims import requeue_lost
 from fnmask.sweep.composer import Composer
 from fnmask.sweep.plan import make_plan
 from fnmask.sweep.plugin import register
+from fnmask.sweep.storage import open_storage, storage_url
+from fnmask.sweep.study import open_study
 from fnmask.train import register_resolvers
 
 
@@ -25,14 +33,15 @@ def loader():
 
 
 @pytest.fixture(scope="session")
-def plan(loader):
+def composer(loader):
+    """A function from the words of a command line to what composes its trials."""
+    return lambda *words: Composer(loader, loader.load_configuration("config", list(words), RunMode.MULTIRUN))
+
+
+@pytest.fixture(scope="session")
+def plan(composer):
     """A function from the words of a command line to its plan."""
-
-    def from_words(*words):
-        master = loader.load_configuration("config", list(words), RunMode.MULTIRUN)
-        return make_plan(Composer(loader, master), words)
-
-    return from_words
+    return lambda *words: make_plan(composer(*words), words)
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +52,43 @@ def faults(plan):
         return caught.value.faults
 
     return from_words
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A database with Optuna's tables: making them takes longer than a test."""
+    path = tmp_path_factory.mktemp("empty") / "optuna.db"
+    optuna.storages.RDBStorage(f"sqlite:///{path}").remove_session()
+    return path.read_bytes()
+
+
+@pytest.fixture
+def database(tmp_path, empty_database):
+    """File of a database without a study."""
+    path = tmp_path / "optuna.db"
+    path.write_bytes(empty_database)
+    return path
+
+
+@pytest.fixture
+def reopen(database):
+    """A function that opens the study `study` as a new process would, with nothing cached."""
+
+    def open_again(*, directions=None, fingerprint=None, max_retries=2):
+        storage = open_storage(
+            storage_url(f"sqlite:///{database}", database.parent),
+            heartbeat_s=10,
+            on_stale=lambda study, trial: requeue_lost(study, trial, max_retries),
+        )
+        directions = directions or {"val/miou": "maximize"}
+        return open_study(storage, name="study", directions=directions, fingerprint=fingerprint or {}), storage
+
+    return open_again
+
+
+@pytest.fixture(scope="session")
+def dead_process():
+    """A process of this machine that has ended."""
+    code = "import json; from fnmask.sweep.machine import this_process; print(json.dumps(this_process()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)

@@ -1,55 +1,43 @@
-"""Storages, studies and experiments that cannot be used: words, not tracebacks."""
+"""Studies and experiments that cannot be used: words, not tracebacks."""
 
 import optuna
 import pytest
 from composing import compose_config
-from optuna.trial import TrialState
 
 from fnmask.binding import ConfigError
 from fnmask.open_store import open_store
-from fnmask.schema import DEFAULT_DIRECTIONS, StudyConfig
+from fnmask.sweep.begin import load_study
 from fnmask.sweep.composer import check_job
-from fnmask.sweep.study import ask_next, open_study
-
-STUDY = StudyConfig(
-    name=None,
-    n_trials=9,
-    sampler="grid",
-    seed=0,
-    directions=DEFAULT_DIRECTIONS,
-    space={},
-    when={},
-    controls={},
-    storage=None,
-    max_failures=3,
-    dry_run=False,
-)
+from fnmask.sweep.study import begin_session
 
 
-@pytest.mark.parametrize("storage", ["redis://:secret@localhost", "foo://secret"])
-def test_a_storage_of_an_unknown_kind_is_refused_without_its_address(storage):
-    with pytest.raises(ConfigError, match=r"study\.storage: cannot be opened") as caught:
-        open_study(STUDY, name="x", storage=storage, fingerprint={})
-    assert "secret" not in str(caught.value)
-
-
-def test_a_study_that_somebody_else_began_is_refused(tmp_path):
-    storage = f"sqlite:///{tmp_path}/optuna.db"
-    theirs = optuna.create_study(storage=storage, study_name="x")
+def test_a_study_that_somebody_else_began_is_refused(reopen, database):
+    theirs = optuna.create_study(storage=f"sqlite:///{database}", study_name="study")
     theirs.tell(theirs.ask(), 1.0)
     with pytest.raises(ConfigError, match="fnmask did not begin"):
-        open_study(STUDY, name="x", storage=storage, fingerprint={})
+        reopen()
 
 
-def test_a_grid_point_that_failed_in_an_earlier_call_comes_last():
-    study = optuna.create_study()
-    grid = [{"a": 1}, {"a": 2}]
-    space = {"a": optuna.distributions.CategoricalDistribution([1, 2])}
-    study.add_trial(optuna.create_trial(state=TrialState.FAIL, params={"a": 1}, distributions=space))
-    trial = ask_next(study, [], grid, [])
-    assert trial.suggest_categorical("a", [1, 2]) == 2
-    study.tell(trial, 0.0)
-    assert ask_next(study, [], grid, []).suggest_categorical("a", [1, 2]) == 1
+def test_an_empty_study_of_another_number_of_directions_is_refused(reopen, database):
+    optuna.create_study(storage=f"sqlite:///{database}", study_name="study", directions=["maximize", "minimize"])
+    with pytest.raises(ConfigError, match="fnmask did not begin"):
+        reopen()
+
+
+def test_a_worker_without_a_sweep_is_told_which_there_are(reopen):
+    study, storage = reopen()
+    with pytest.raises(ConfigError) as caught:
+        load_study(storage, "studdy")
+    assert caught.value.faults == (
+        "study.name: there is no study 'studdy'. There are: study. Begin one with train.py --multirun.",
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_study(storage, "study")
+    assert caught.value.faults == (
+        "study.name: 'study' is a study that no sweep has begun. Start train.py --multirun first.",
+    )
+    begin_session(study, arguments=(), n_trials=1, parent_run_id=None)
+    assert load_study(storage, "study").study_name == "study"
 
 
 def test_a_deleted_experiment_is_named_by_its_key(tmp_path):

@@ -1,207 +1,58 @@
-"""The study against a real SQLite storage: order, retries, resume, refusals."""
-
-import subprocess
-import sys
+"""The study against a real SQLite storage: never mistaken for another, and what it remembers."""
 
 import numpy as np
-import optuna
 import pytest
 from optuna.trial import TrialState
 
 from fnmask.binding import ConfigError
-from fnmask.schema import StudyConfig
-from fnmask.sweep.space import parse_space
+from fnmask.sweep.space_reader import read_space
+from fnmask.sweep.storage import quietly
 from fnmask.sweep.study import (
+    ARGUMENTS,
+    BUDGET,
     CONTROL,
-    MATRIX,
+    CONTROLS,
+    MATRICES,
     OUTCOME,
-    OVERRIDES,
+    PARENT_RUN_ID,
     REFERENCE,
+    SESSION,
+    STOP,
     Control,
-    StudyBusyError,
-    ask_next,
-    fail_lost_trials,
-    failures_in_a_row,
-    find_control_matrix,
+    begin_session,
+    find_control_matrices,
     finished,
-    only_process,
-    open_study,
     outcome_of,
+    settle_controls,
+    settled_controls,
+    stop_session,
 )
 
-CONTROLS = (
-    Control("plain", ("loss=plain", "seed=0"), "ref0"),
-    Control("plain", ("loss=plain", "seed=1"), "ref1"),
-    Control("class_downweight", ("loss=class_downweight", "seed=0"), "ref0"),
+CONTROLS_OF_TWO_SEEDS = (
+    Control("plain", ("loss=plain", "seed=0"), "ref0", {"seed": 0}),
+    Control("plain", ("loss=plain", "seed=1"), "ref1", {"seed": 1}),
 )
-SPACE = parse_space({"seed": "choice(0,1)", "loss": "choice(a,b)"}, when={}, class_names=tuple)
-GRID = tuple(SPACE.combinations())
+SPACE = read_space({"seed": "choice(0,1)", "loss": "choice(a,b)"}, when={}, class_names=tuple)
 FINGERPRINT = {"space": SPACE.describe(), "trainer.epochs": 3}
 
 
-def config(**changes):
-    settings = {
-        "name": None,
-        "n_trials": 9,
-        "sampler": "tpe",
-        "seed": 0,
-        "directions": {"val/miou": "maximize"},
-        "space": {},
-        "when": {},
-        "controls": {},
-        "storage": None,
-        "max_failures": 3,
-        "dry_run": False,
-    }
-    return StudyConfig(**settings | changes)
+def ask(study):
+    with quietly():
+        return study.ask()
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    """A database with its tables: making them takes longer than a test."""
-    path = tmp_path_factory.mktemp("empty") / "optuna.db"
-    optuna.storages.RDBStorage(f"sqlite:///{path}")
-    return path.read_bytes()
-
-
-@pytest.fixture
-def storage(tmp_path, empty_database):
-    (tmp_path / "optuna.db").write_bytes(empty_database)
-    return f"sqlite:///{tmp_path / 'optuna.db'}"
-
-
-@pytest.fixture
-def reopen(storage):
-    """A function that opens the study as a new process would: nothing cached."""
-
-    def open_again(*, fingerprint=FINGERPRINT, **changes):
-        return open_study(config(**changes), name="study", storage=storage, fingerprint=fingerprint)
-
-    return open_again
-
-
-def run(study, trial, *, value=0.5, fail="", space=SPACE):
-    """What the worker does with a trial, without the training. Returns what ran."""
-    control = trial.user_attrs.get(CONTROL)
-    what = tuple(trial.user_attrs[OVERRIDES]) if control else tuple(space.suggest(trial).items())
-    trial.set_user_attr(OUTCOME, fail or "complete")
-    if fail:
-        study.tell(trial, state=TrialState.FAIL)
-    else:
-        study.tell(trial, value)
-    return what
-
-
-def drain(study, controls, grid, budget, tried=None):
-    """Run trials to the end of the budget or of the grid; returns what ran, in order."""
-    ran, tried = [], [] if tried is None else tried
-    while len(finished(study)) < budget:
-        trial = ask_next(study, controls, grid, tried)
-        if trial is None:
-            break
-        ran.append(run(study, trial))
-        tried.append(trial.params)
-    return ran
-
-
-def test_controls_come_first_then_every_grid_point_once(reopen):
-    study = reopen(sampler="grid")
-    ran = drain(study, CONTROLS, GRID, budget=99)
-    assert ran[:3] == [control.overrides for control in CONTROLS]
-    assert sorted(ran[3:]) == sorted(tuple(chosen.items()) for chosen in GRID)
-    assert len(ran) == 3 + 4
-    assert drain(reopen(sampler="grid"), CONTROLS, GRID, budget=99) == []
-
-
-def test_a_failing_control_is_tried_again_before_anything_else(reopen):
-    study = reopen()
-    for _ in range(2):
-        trial = ask_next(study, CONTROLS, None, [])
-        assert run(study, trial, fail="failed:crash") == CONTROLS[0].overrides
-    assert failures_in_a_row(study) == 2
-    assert drain(study, CONTROLS, None, budget=4)[:3] == [control.overrides for control in CONTROLS]
-    assert failures_in_a_row(study) == 0
-
-
-def test_a_new_control_of_a_later_call_comes_next(reopen):
-    study = reopen()
-    drain(study, CONTROLS[:1], None, budget=3)
-    trial = ask_next(study, CONTROLS, None, [])
-    assert tuple(trial.user_attrs[OVERRIDES]) == CONTROLS[1].overrides
-
-
-def test_budget_counts_finished_trials_alone(reopen):
-    study = reopen()
-    drain(study, CONTROLS, None, budget=4)
-    run(study, ask_next(study, CONTROLS, None, []), fail="failed:nonfinite")
-    assert len(finished(study)) == 4
-    assert len(drain(reopen(), CONTROLS, None, budget=6)) == 2
-    # A larger budget is no other study.
-    assert len(drain(reopen(n_trials=20), CONTROLS, None, budget=8)) == 2
-
-
-def test_a_grid_point_that_fails_is_left_for_the_next_call(reopen):
-    study = reopen(sampler="grid")
-    drain(study, CONTROLS, GRID, budget=3)
-    tried = []
-    trial = ask_next(study, CONTROLS, GRID, tried)
-    failed = run(study, trial, fail="failed:crash")
-    tried.append(trial.params)
-    assert len(drain(study, CONTROLS, GRID, budget=99, tried=tried)) == 3
-    assert drain(reopen(sampler="grid"), CONTROLS, GRID, budget=99) == [failed]
-
-
-@pytest.mark.parametrize("begun", [0, 1, 4])
-def test_a_killed_trial_is_lost_and_run_again(reopen, begun):
-    study = reopen(sampler="grid")
-    drain(study, CONTROLS, GRID, budget=begun)
-    trial = ask_next(study, CONTROLS, GRID, [])
-    if CONTROL not in trial.user_attrs:
-        SPACE.suggest(trial)
-    # The process ends here: nobody tells the study.
-    study = reopen(sampler="grid")
-    (left,) = [found for found in study.trials if found.state == TrialState.RUNNING]
-    assert outcome_of(left) == "running"
-    fail_lost_trials(study)
-    assert study.trials[left.number].state == TrialState.FAIL
-    assert outcome_of(study.trials[left.number]) == "lost"
-    assert failures_in_a_row(study) == 0
-    ran = drain(study, CONTROLS, GRID, budget=99)
-    assert len(ran) == 7 - begun
-    finished_points = [found.params for found in finished(study) if CONTROL not in found.user_attrs]
-    assert sorted(map(str, finished_points)) == sorted(map(str, GRID))
-
-
-def test_a_trial_that_was_enqueued_and_never_asked_for_is_run(reopen):
-    study = reopen(sampler="grid")
-    drain(study, CONTROLS, GRID, budget=3)
-    study.enqueue_trial(dict(GRID[0]))
-    ran = drain(reopen(sampler="grid"), CONTROLS, GRID, budget=99)
-    assert sorted(ran) == sorted(tuple(chosen.items()) for chosen in GRID)
-
-
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_a_resumed_sampler_goes_on_instead_of_starting_over(reopen, sampler):
-    space = parse_space({"x": "interval(0,1)"}, when={}, class_names=tuple)
-    proposed = []
-    for _ in range(3):
-        study = reopen(sampler=sampler)
-        proposed += [run(study, ask_next(study, (), None, []), space=space) for _ in range(2)]
-    assert len(set(proposed)) == 6
-
-
-def test_the_same_seed_proposes_the_same(storage):
-    space = parse_space({"x": "interval(0,1)"}, when={}, class_names=tuple)
-
-    def propose(name, seed):
-        study = open_study(config(seed=seed), name=name, storage=storage, fingerprint={})
-        return [run(study, ask_next(study, (), None, []), space=space) for _ in range(3)]
-
-    assert propose("a", 0) == propose("b", 0) != propose("c", 1)
+def end(study, *, value=0.5, state=None, **attributes):
+    """One trial, with these attributes, told that it ended."""
+    trial = ask(study)
+    for key, given in attributes.items():
+        trial.set_user_attr(key, given)
+    study.tell(trial, value if state is None else None, state=state)
+    return study.trials[trial.number]
 
 
 def test_a_study_of_other_settings_is_refused_with_the_difference(reopen):
-    drain(reopen(), CONTROLS, None, budget=2)
+    study, _ = reopen(fingerprint=FINGERPRINT)
+    end(study)
     other = {"space": {**FINGERPRINT["space"], "loss": "choice(a, c)"}, "seed": 3}
     with pytest.raises(ConfigError) as caught:
         reopen(fingerprint=other)
@@ -214,7 +65,8 @@ def test_a_study_of_other_settings_is_refused_with_the_difference(reopen):
         "Give study.name=ANOTHER to begin a new study, or the old settings to go on with 'study'.",
     )
     # Refusing left no trace: the old settings still fit.
-    assert len(reopen().trials) == 2
+    study, _ = reopen(fingerprint=FINGERPRINT)
+    assert len(study.trials) == 1
 
 
 def test_a_fingerprint_comes_back_from_the_database_as_it_went_in(reopen):
@@ -226,74 +78,93 @@ def test_a_fingerprint_comes_back_from_the_database_as_it_went_in(reopen):
 
 
 def test_several_directions_have_names(reopen):
-    study = reopen(directions={"tradeoff/others_gain": "maximize", "tradeoff/target_cost": "minimize"})
+    study, _ = reopen(directions={"tradeoff/others_gain": "maximize", "tradeoff/target_cost": "minimize"})
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert study.metric_names == ["tradeoff/others_gain", "tradeoff/target_cost"]
 
 
-def test_the_matrix_of_the_plain_control_of_the_same_reference(reopen):
-    study = reopen()
-    for control, matrix in zip(CONTROLS, ([[1, 0], [0, 1]], [[2, 0], [0, 2]], [[3, 0], [0, 3]]), strict=True):
-        trial = ask_next(study, CONTROLS, None, [])
-        trial.set_user_attr(MATRIX, np.array(matrix, np.int64).tolist())
-        assert find_control_matrix(study, control.reference) != matrix, "not before it has finished"
-        run(study, trial)
-    study = reopen()
-    assert find_control_matrix(study, "ref0") == [[1, 0], [0, 1]]
-    assert find_control_matrix(study, "ref1") == [[2, 0], [0, 2]]
-    assert find_control_matrix(study, "ref2") is None
+def test_a_session_writes_down_what_workers_need(reopen):
+    study, _ = reopen()
+    assert begin_session(study, arguments=("seed=0,1",), n_trials=9, parent_run_id=None) == 1
+    assert begin_session(study, arguments=("seed=0,1", "root=/x"), n_trials=12, parent_run_id="r") == 2
+    attributes = reopen()[0].user_attrs
+    assert [attributes[key] for key in (ARGUMENTS, BUDGET, PARENT_RUN_ID, SESSION)] == [
+        *(["seed=0,1", "root=/x"], 12, "r", 2)
+    ]
+    assert STOP not in attributes
+    stop_session(study, 2)
+    assert reopen()[0].user_attrs[STOP] == 2
 
 
-def test_a_failed_control_has_no_matrix(reopen):
-    study = reopen()
-    trial = ask_next(study, CONTROLS, None, [])
-    assert trial.user_attrs[REFERENCE] == "ref0"
-    trial.set_user_attr(MATRIX, [[1]])
-    run(study, trial, fail="failed:crash")
-    assert find_control_matrix(study, "ref0") is None
+def test_controls_stay_those_that_the_study_was_begun_with(reopen):
+    study, _ = reopen()
+    known = Control("best_known", ("loss=soften_fn",), "ref0", {})
+    begun = settle_controls(study, (CONTROLS_OF_TWO_SEEDS[0], known))
+    assert begun == (CONTROLS_OF_TWO_SEEDS[0], known)
+    study, _ = reopen()
+    # Another has become the best known since; and a seed was added.
+    better = Control("best_known", ("loss=ignore_fn",), "ref0", {})
+    settled = settle_controls(study, (*CONTROLS_OF_TWO_SEEDS, better))
+    assert settled == (CONTROLS_OF_TWO_SEEDS[0], known, CONTROLS_OF_TWO_SEEDS[1])
+    assert settled_controls(reopen()[0].user_attrs[CONTROLS]) == settled
 
 
-def test_failures_in_a_row_leave_out_the_lost_and_the_interrupted(reopen):
-    study = reopen()
-    for outcome in ("failed:crash", "interrupted", "failed:nonfinite"):
-        run(study, ask_next(study, (), None, []), fail=outcome)
-    ask_next(study, (), None, [])
-    fail_lost_trials(study)
-    assert failures_in_a_row(study) == 2
-    run(study, ask_next(study, (), None, []))
-    assert failures_in_a_row(study) == 0
+def test_a_best_known_that_came_up_later_is_none_of_the_study_s(reopen):
+    study, _ = reopen()
+    settle_controls(study, CONTROLS_OF_TWO_SEEDS)
+    later = Control("best_known", ("loss=soften_fn",), "ref0", {})
+    assert settle_controls(study, (*CONTROLS_OF_TWO_SEEDS, later)) == CONTROLS_OF_TWO_SEEDS
+
+
+def test_a_study_without_controls_may_begin_with_a_best_known(reopen):
+    study, _ = reopen()
+    assert settle_controls(study, ()) == ()
+    known = Control("best_known", ("loss=soften_fn",), "ref0", {})
+    assert settle_controls(study, (known,)) == (known,)
+
+
+def test_the_matrices_of_the_plain_control_of_the_same_reference(reopen):
+    study, _ = reopen()
+    two_seeds = [[[1, 0], [0, 1]], [[2, 0], [0, 2]]]
+    trial = ask(study)
+    for key, value in {CONTROL: "plain", REFERENCE: "ref0", MATRICES: np.array(two_seeds).tolist()}.items():
+        trial.set_user_attr(key, value)
+    assert find_control_matrices(study, "ref0") is None, "not before it has finished"
+    study.tell(trial, 0.5)
+    end(study, **{CONTROL: "class_downweight", REFERENCE: "ref1", MATRICES: [[[3]]]})
+    end(study, state=TrialState.FAIL, **{CONTROL: "plain", REFERENCE: "ref2", MATRICES: [[[4]]]})
+    study, _ = reopen()
+    assert find_control_matrices(study, "ref0") == two_seeds
+    assert find_control_matrices(study, "ref1") is None, "another control says nothing"
+    assert find_control_matrices(study, "ref2") is None, "a failed one neither"
 
 
 def test_outcomes_of_trials(reopen):
-    study = reopen()
+    study, _ = reopen()
     study.enqueue_trial({"seed": 0})
     assert outcome_of(study.trials[0]) == "queued"
-    run(study, study.ask(), fail="failed:memory")
+    trial = ask(study)
+    trial.set_user_attr(OUTCOME, "failed:memory")
+    assert outcome_of(study.trials[0]) == "running"
+    study.tell(trial, state=TrialState.FAIL)
     assert outcome_of(study.trials[0]) == "failed:memory"
+    assert outcome_of(end(study, **{OUTCOME: "complete"})) == "complete"
+    assert outcome_of(end(study, **{OUTCOME: "infeasible"})) == "infeasible"
+    assert outcome_of(end(study, state=TrialState.PRUNED)) == "pruned"
+    assert outcome_of(end(study, state=TrialState.FAIL)) == "lost"
+    assert outcome_of(end(study, state=TrialState.FAIL, **{OUTCOME: "interrupted"})) == "interrupted"
 
 
-def test_a_second_process_is_refused_while_the_first_holds_the_lock(tmp_path):
-    lock = tmp_path / "mlruns" / ".study.lock"
-    hold = (
-        "import sys, pathlib; from fnmask.sweep.study import only_process\n"
-        "with only_process(pathlib.Path(sys.argv[1]), 'study'): print('held', flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout.readline() == "held\n"
-        refusal = rf"^study\.name: 'study' is being run by process {other.pid}\. Wait for it, or give study\.name="
-        with pytest.raises(StudyBusyError, match=refusal), only_process(lock, "study"):
-            pass
-        with only_process(tmp_path / "mlruns" / ".another.lock", "another"):
-            pass
-        other.kill()
-        other.wait()
-    # The lock goes with the process that held it, however it ended.
-    with only_process(lock, "study"):
-        pass
+@pytest.mark.parametrize("written", ["complete", "infeasible", "pruned"])
+def test_a_word_without_the_result_is_no_result(reopen, written):
+    study, _ = reopen()
+    assert outcome_of(end(study, state=TrialState.FAIL, **{OUTCOME: written})) == "lost"
 
 
-def test_optuna_says_nothing_below_a_warning(reopen):
-    reopen()
-    assert optuna.logging.get_verbosity() == optuna.logging.WARNING
+def test_finished_trials_are_those_that_count(reopen):
+    study, _ = reopen()
+    end(study)
+    end(study, state=TrialState.FAIL)
+    end(study, state=TrialState.PRUNED)
+    ask(study)
+    assert [trial.number for trial in finished(study)] == [0, 2]
