@@ -29,7 +29,9 @@ def test_no_constraints_and_several():
     assert [constraint.metric for constraint in found] == list(METRICS)
 
 
-@pytest.mark.parametrize("text", ["0.3", "> 0.3", "== 0.3", ">= a", ">= ", "", ">= nan", ">= inf", ">= 0.3 0.4", ">= 0x1"])
+@pytest.mark.parametrize(
+    "text", ["0.3", "> 0.3", "== 0.3", ">= a", ">= ", "", ">= nan", ">= inf", ">= 0.3 0.4", ">= 0x1"]
+)
 def test_what_is_no_bound(text):
     with pytest.raises(ConfigError) as caught:
         read_constraints({"val/miou": text}, METRICS)
@@ -48,7 +50,14 @@ def test_all_faults_at_once():
 
 @pytest.mark.parametrize(
     ("side", "value", "violation"),
-    [(">=", 0.25, 0.25), (">=", 0.5, 0.0), (">=", 0.75, -0.25), ("<=", 0.75, 0.25), ("<=", 0.5, 0), ("<=", 0.25, -0.25)],
+    [
+        (">=", 0.25, 0.25),
+        (">=", 0.5, 0.0),
+        (">=", 0.75, -0.25),
+        ("<=", 0.75, 0.25),
+        ("<=", 0.5, 0),
+        ("<=", 0.25, -0.25),
+    ],
 )
 def test_by_how_much_a_bound_is_missed(side, value, violation):
     assert Constraint("val/miou", side, 0.5).violation(value) == violation
