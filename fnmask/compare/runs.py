@@ -110,7 +110,9 @@ def load_sweep(store: MlflowStore, name_or_id: str | None = None) -> Sweep:
     record = store.find_sweep(name_or_id)
     runs = store.runs(record.run_id)
     outcomes = Counter(run.tag("outcome") or run.status.lower() for run in runs)
-    finished = [run for run in runs if run.status == "FINISHED" and run.tag("outcome") in _FINISHED]
+    finished = [
+        run for run in _trainings(store, record, runs) if run.status == "FINISHED" and run.tag("outcome") in _FINISHED
+    ]
     if not finished:
         seen = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "none started"
         raise SweepNotFoundError(f"Sweep {record.tag('study')!r} has no finished trial to compare (trials: {seen}).")
@@ -137,6 +139,13 @@ def load_sweep(store: MlflowStore, name_or_id: str | None = None) -> Sweep:
     if not sweep.splits:
         raise ValueError(f"The trials of sweep {sweep.study!r} have no split in common, so nothing can be compared.")
     return sweep
+
+
+def _trainings(store: MlflowStore, sweep: RunRecord, trials: list[RunRecord]) -> list[RunRecord]:
+    """The runs that have trained: of a trial with several seeds those of its seeds, of any other the trial's own."""
+    seeds = store.seed_runs(sweep.run_id)
+    with_seeds = {run.trial for run in seeds}
+    return [*(run for run in trials if run.trial not in with_seeds), *seeds]
 
 
 def _has_files(store: MlflowStore, run: RunRecord) -> bool:

@@ -64,6 +64,11 @@ class Claimed:
     trial: optuna.trial.Trial
     chosen: Mapping[str, Value]
 
+    @property
+    def is_control(self) -> bool:
+        """Whether others are measured against it, and it is run to its end whatever comes."""
+        return CONTROL in self.trial.user_attrs
+
 
 def claim_trial(
     study: Study,

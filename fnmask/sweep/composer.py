@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -118,7 +118,7 @@ def split_values(overrides: Sequence[str]) -> tuple[tuple[str, ...], dict[str, V
         if not is_plain and ("." in item.key_or_group or item.type != OverrideType.CHANGE)
     ]
     values: dict[str, Value] = {
-        item.key_or_group: item.value()
+        item.key_or_group: cast(Value, item.value())
         for item, is_plain in zip(parsed, plain, strict=True)
         if is_plain and not any(_overlap(item.key_or_group, other) for other in others)
     }

@@ -1,11 +1,9 @@
 """The worker: claim a trial, run it, tell how it ended, until there is nothing left to run."""
 
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import optuna
 from hydra.core.utils import run_job
 from hydra.types import HydraContext
@@ -13,44 +11,25 @@ from omegaconf import DictConfig
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from fnmask.binding import ConfigError
-from fnmask.config import TrialConfig
-from fnmask.losses.spec import TimingArguments
-from fnmask.outcomes import ControlLost, TrialPruned, classify, describe
-from fnmask.recording import Labels, Record, open_run, run_recorded, variant_label
-from fnmask.result import Bench, Control, RunTrial
+from fnmask.outcomes import classify, describe
+from fnmask.recording import Record
+from fnmask.result import Bench, RunTrial
 from fnmask.sweep.begin import Begun
 from fnmask.sweep.claims import Claimed, Verdict, claim_trial, is_queued_again, requeue
 from fnmask.sweep.composer import check_job
-from fnmask.sweep.controls import setting_of
 from fnmask.sweep.heartbeat import Heartbeat
 from fnmask.sweep.interruption import Interruption
 from fnmask.sweep.machine import this_process
 from fnmask.sweep.samplers import build_sampler
 from fnmask.sweep.storage import quietly
-from fnmask.sweep.study import (
-    ATTEMPT,
-    BUDGET,
-    CONTROL,
-    LABEL,
-    MATRICES,
-    OUTCOME,
-    OVERRIDES,
-    REASON,
-    REFERENCE,
-    RETRY_OF,
-    RUN_ID,
-    SESSION,
-    SETTING,
-    find_control_matrices,
-    outcome_of,
-)
+from fnmask.sweep.study import ATTEMPT, BUDGET, OUTCOME, OVERRIDES, REASON, SESSION, outcome_of
+from fnmask.sweep.training import Training
 from fnmask.sweep.trial_report import TrialReport
-from fnmask.tracking.tracker import MemoryTracker, Outcome, Tracker
+from fnmask.tracking.tracker import MemoryTracker, Outcome
 
 _LOG = logging.getLogger(__name__)
 
-# Seconds between two looks at a study in which others run what is left, or run the control that this worker needs.
+# Seconds between two looks at a study in which others run what is left.
 _LOOK_AGAIN_S = 1.0
 
 
@@ -118,28 +97,28 @@ class Worker:
                 return "wait"
 
     def _run_trial(self, claimed: Claimed) -> None:
-        trial = claimed.trial
-        is_control = CONTROL in trial.user_attrs
-        overrides = tuple(trial.user_attrs[OVERRIDES]) if is_control else self.plan.overrides(claimed.chosen)
+        trial, plan = claimed.trial, self.plan
         report = TrialReport(
             study=self.study,
             trial=trial,
-            directions=self.plan.study.directions,
-            pruner=self.plan.pruner,
-            is_control=is_control,
-            seeds=self.plan.study.seeds,
-            seed_margin_points=self.plan.study.seed_margin_points,
-            timeout_s=self.plan.study.trial_timeout_s,
+            directions=plan.study.directions,
+            pruner=plan.pruner,
+            is_control=claimed.is_control,
+            seeds=plan.study.seeds,
+            seed_margin_points=plan.study.seed_margin_points,
+            timeout_s=plan.study.trial_timeout_s,
         )
-        folder = f"{self.plan.name}/{trial.number}"
+        overrides = tuple(trial.user_attrs[OVERRIDES]) if claimed.is_control else plan.overrides(claimed.chosen)
         try:
+            folder = f"{plan.name}/{trial.number}"
             cfg = self.begun.composer.compose(overrides, job_number=trial.number, folder=folder)
-            with Heartbeat(self.begun.storage, trial._trial_id, self.plan.study.heartbeat_s):
-                record = self._run_job(cfg, claimed, overrides, report)
-        except ConfigError as error:
-            record = _unrecorded(classify(error), error)
-        except KeyboardInterrupt as error:  # before its run was opened, or after its last number
-            record = _unrecorded("interrupted", error)
+            training = Training(
+                self.begun, self.run_trial, self.workbench, self.interruption, claimed, overrides, report
+            )
+            with Heartbeat(self.begun.storage, trial._trial_id, plan.study.heartbeat_s):
+                record = self._run_job(cfg, training)
+        except (Exception, KeyboardInterrupt) as error:  # before its run was opened, or after its last number
+            record = Record(classify(error), describe(error), None, "", MemoryTracker(), error)
         told = self._tell(trial, record, report)
         try:
             record.close(*told)
@@ -148,6 +127,18 @@ class Worker:
             _LOG.warning("The run of trial %s could not be closed: %s", trial.number, describe(error))
         if isinstance(record.error, KeyboardInterrupt):
             raise record.error
+
+    def _run_job(self, cfg: DictConfig, training: Training) -> Record:
+        """Run the trial as a job of Hydra's: with its folder, its log file and its callbacks."""
+        returned = run_job(
+            task_function=lambda _: training.run(check_job(cfg)),
+            config=cfg,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+            hydra_context=self.context,
+        )
+        record: Record = returned.return_value
+        return record
 
     def _tell(self, trial: optuna.Trial, record: Record, report: TrialReport) -> tuple[Outcome, str]:
         """Tell the study how the trial ended; may be done again after the storage was away.
@@ -182,147 +173,3 @@ class Worker:
                     attempt = int(trials[trial.number].user_attrs.get(ATTEMPT, 0))
                     requeue(self.study, trials[trial.number], attempt=attempt)
         return outcome, record.reason
-
-    def _run_job(self, cfg: DictConfig, claimed: Claimed, overrides: tuple[str, ...], report: TrialReport) -> Record:
-        """Run the trial as a job of Hydra's: with its folder, its log file and its callbacks."""
-        returned = run_job(
-            task_function=lambda _: self._task(cfg, claimed, overrides, report),
-            config=cfg,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-            hydra_context=self.context,
-        )
-        record: Record = returned.return_value
-        return record
-
-    def _task(self, cfg: DictConfig, claimed: Claimed, overrides: tuple[str, ...], report: TrialReport) -> Record:
-        config = check_job(cfg)
-        trial = claimed.trial
-        attributes = {
-            LABEL: variant_label(config, claimed.chosen),
-            REFERENCE: config.reference,
-            SETTING: [config.ground, *setting_of(config, overrides, tuple(TimingArguments.__annotations__))],
-        }
-        for key, value in attributes.items():
-            trial.set_user_attr(key, value)
-        labels = Labels(
-            "trial",
-            study=self.plan.name,
-            trial=trial.number,
-            control=trial.user_attrs.get(CONTROL, ""),
-            parent_run_id=self.begun.parent_run_id,
-            sweep_run_id=self.begun.parent_run_id,
-            retry_of=trial.user_attrs.get(RETRY_OF),
-            searched=claimed.chosen,
-        )
-        if self.plan.study.seeds == 1:
-            record = self._run_seed(config, labels, report, 0)
-            return self._after_seed(record, labels, report)
-        return self._run_seeds(config, overrides, labels, report)
-
-    def _run_seeds(
-        self, config: TrialConfig, overrides: tuple[str, ...], labels: Labels, report: TrialReport
-    ) -> Record:
-        """A run for the trial, and below it one for each of its seeds."""
-        tracker: Tracker = MemoryTracker()
-        run_id = ""
-        if self.store is not None:
-            tracker = opened = open_run(config, labels, store=self.store)
-            run_id = opened.run_id
-            report.trial.set_user_attr(RUN_ID, run_id)
-        metrics: list[Mapping[str, float]] = []
-        record = None
-        for place in range(self.plan.study.seeds):
-            of_seed = self.begun.composer.check((*overrides, f"seed={config.seed + place}"))
-            own = replace(labels, kind="seed", parent_run_id=run_id or None)
-            record = self._after_seed(self._run_seed(of_seed, own, report, place), own, report)
-            if record.result is not None:
-                metrics.append(record.result.metrics)
-            # A seed that leads nowhere has nevertheless been run to its end.
-            finished = record.outcome == "pruned" and report.n_seeds_done > place
-            record.close("complete", "") if finished else record.close()
-            if record.result is None:
-                break
-        assert record is not None
-        _log_means(tracker, metrics, config.trainer.epochs)
-        return replace(record, tracker=tracker, run_id=run_id)
-
-    def _run_seed(self, config: TrialConfig, labels: Labels, report: TrialReport, place: int) -> Record:
-        """One training."""
-        is_plain = labels.control == "plain"
-        peek = lambda: "itself" if is_plain else self._find_control(report.trial, place)  # noqa: E731
-        return run_recorded(
-            config,
-            labels,
-            store=self.store,
-            run=self.run_trial,
-            workbench=self.workbench,
-            control=lambda: "itself" if is_plain else self._await_control(report.trial, place),
-            objectives=(*self.plan.study.directions, *(constraint.metric for constraint in self.plan.constraints)),
-            on_epoch=report.epoch_hook(config, peek),
-            on_batch=self.interruption.check,
-            # Of a trial with several seeds the run is the one above them.
-            on_start=lambda run_id: None if labels.kind == "seed" else report.trial.set_user_attr(RUN_ID, run_id),
-        )
-
-    def _after_seed(self, record: Record, labels: Labels, report: TrialReport) -> Record:
-        """What the study keeps of a finished training."""
-        if record.result is None:
-            return record
-        if labels.control == "plain":
-            matrix = record.result.val.sum(axis=0).tolist()
-            matrices = [*report.trial.user_attrs.get(MATRICES, ()), matrix]
-            report.trial.set_user_attr(MATRICES, matrices)
-        try:
-            report.end_seed(record.result.metrics)
-        except TrialPruned as pruned:
-            return replace(record, outcome="pruned", reason=describe(pruned), result=None, error=pruned)
-        return record
-
-    def _find_control(self, trial: optuna.Trial, place: int) -> Control:
-        """The matrix of the plain control of the same seed, when it has finished."""
-        reference = trial.user_attrs[REFERENCE]
-        matrices = find_control_matrices(self.study, reference)
-        return None if matrices is None else np.array(matrices[place], np.int64)
-
-    def _await_control(self, trial: optuna.Trial, place: int) -> Control:
-        """The same, after another worker is done with it; None where the search has no such control.
-
-        Raises:
-            ControlLost: it failed; the trial is queued again, behind a new attempt at its control.
-        """
-        reference = trial.user_attrs[REFERENCE]
-        while (found := self._find_control(trial, place)) is None:
-            if not self._has_control(reference):
-                return None
-            if not self._is_control_running(reference) and self._find_control(trial, place) is None:
-                raise ControlLost("The plain control that this trial is measured against has failed.")
-            self.interruption.check()
-            time.sleep(_LOOK_AGAIN_S)
-        return found
-
-    def _has_control(self, reference: str) -> bool:
-        return any(control.name == "plain" and control.reference == reference for control in self.begun.rules.controls)
-
-    def _is_control_running(self, reference: str) -> bool:
-        self.begun.recover()
-        running = self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
-        return any(
-            trial.user_attrs.get(CONTROL) == "plain" and trial.user_attrs.get(REFERENCE) == reference
-            for trial in running
-        )
-
-
-def _unrecorded(outcome: Outcome, error: BaseException) -> Record:
-    """Of a trial that has no run of its own."""
-    return Record(outcome, describe(error), None, "", MemoryTracker(), error)
-
-
-def _log_means(tracker: Tracker, seeds: list[Mapping[str, float]], epochs: int) -> None:
-    """Mean and standard deviation over the seeds, of every metric that all of them have."""
-    if not seeds:
-        return
-    shared = [key for key in seeds[0] if all(key in metrics for metrics in seeds)]
-    means = {key: float(np.mean([metrics[key] for metrics in seeds])) for key in shared}
-    spread = {f"seed_std/{key}": float(np.std([metrics[key] for metrics in seeds], ddof=1)) for key in shared}
-    tracker.log_metrics(means | (spread if len(seeds) > 1 else {}), step=epochs)

@@ -1,5 +1,6 @@
 """Addresses of storages, and what to do while one does not answer."""
 
+import logging
 import sqlite3
 import warnings
 
@@ -168,13 +169,11 @@ def test_a_study_outlives_a_database_that_is_away_for_a_moment(tmp_path):
                 (tmp_path / "away").rename(tmp_path / "here")
             return True
 
-    from fnmask.sweep import storage as module
-
-    returning = Returning()
-    module._LOG.addFilter(returning)
+    log, returning = logging.getLogger("fnmask.sweep.storage"), Returning()
+    log.addFilter(returning)
     try:
         study.set_user_attr("fnmask:stop", 3)
     finally:
-        module._LOG.removeFilter(returning)
+        log.removeFilter(returning)
     assert not (tmp_path / "away").exists(), "it was missed"
     assert optuna.load_study(study_name="study", storage=storage).user_attrs == {"fnmask:stop": 3}
