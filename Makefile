@@ -1,12 +1,12 @@
 # make demo: set up and run the quickstart sweep.  make test: the fast suite.  make check: lint, format, types.
-# EXTRAS=dev,parallel,rivals also sets up JAX, torch and the losses of others, which some tests compare with.
+# EXTRAS=dev,parallel,rivals,dashboard also sets up JAX, torch and the losses of others, which some tests compare with.
 PYTHON ?= python3
 EXTRAS ?= dev,parallel
 BIN := .venv/bin
 comma := ,
 INSTALLED := .venv/.installed-$(subst $(comma),-,$(EXTRAS))
 
-.PHONY: demo install test test-slow mutants check lock clean
+.PHONY: demo install test test-slow mutants hydra-next check lock clean
 
 demo: install
 	$(BIN)/python train.py --multirun +sweeps=quickstart
@@ -33,6 +33,14 @@ test-slow: install
 # Breaks the losses in named ways, in a copy; each mistake must fail a test. Add OUTPUT=docs/mutants.md for the table.
 mutants: install
 	$(BIN)/python tests/mutants $(if $(OUTPUT),--output $(OUTPUT))
+
+# The sweep's tests on Hydra's next release, laid over .venv; says what will have to change, and is no condition.
+hydra-next: install
+	$(PYTHON) -m venv --clear .venv-hydra-next
+	.venv-hydra-next/bin/python -c "import site; print(site.getsitepackages()[0])" | \
+	  { read -r folder; $(BIN)/python -c "import site; print(site.getsitepackages()[0])" > "$$folder/base.pth"; }
+	.venv-hydra-next/bin/pip install --quiet --disable-pip-version-check --pre 'hydra-core>=1.4.0rc1,<1.5'
+	.venv-hydra-next/bin/python -m pytest -q tests/sweep tests/test_conf.py
 
 check: install
 	$(BIN)/ruff check .

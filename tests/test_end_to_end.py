@@ -81,7 +81,11 @@ def test_every_trial_has_the_iou_of_every_class_and_its_objectives(sweep):
 
 def test_it_ends_with_the_table_the_page_and_the_next_command(sweep):
     root, printed = sweep
-    for expected in ("trial 1 of 10: plain", "val mIoU", "left", "soften_fn road alpha=0", "mlflow ui"):
+    for expected in (
+        *("sweep quickstart: 10 trials, 4 of them controls", "trial 0: plain   (0 of 10 done)"),
+        *("  trial 0: epoch ", "val mIoU", "left", "[complete] trial 0 plain   tradeoff/others_gain 0.000"),
+        *("[complete] trial 9 ", "soften_fn road alpha=0", "mlflow ui", "Sweep quickstart: finished, 10 of 10 trials."),
+    ):
         assert expected in printed
     page = root / "mlruns" / "reports" / "quickstart" / "report.html"
     assert f"Report:  {page}" in printed
@@ -128,16 +132,25 @@ def test_a_failing_trial_is_recorded_and_the_sweep_goes_on(tmp_path):
     assert study.get_trials()[1].user_attrs["fnmask:outcome"] == "failed:nonfinite"
 
 
+def test_a_dry_run_estimates_and_leaves_nothing(tmp_path):
+    told = train(tmp_path, "-m", "+sweeps=quickstart", "study.dry_run=true", "study.seeds=3", "seed=0")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "sweep quickstart: 5 trials, 2 of them controls, each with 3 seeds" in told.stdout
+    assert "estimated time: " in told.stdout
+    assert "  15 trainings of " in told.stdout
+    assert not list(tmp_path.rglob("*.db"))
+
+
 def test_a_killed_sweep_is_finished_by_the_same_command(tmp_path):
     words = ("-m", "loss.alpha=choice(0.0,0.3)", "study.sampler=grid", "study.name=killed", "trainer.epochs=9")
     log = tmp_path / "log"
     with log.open("w") as file:
         process = subprocess.Popen(command(tmp_path, *words), stdout=file, stderr=subprocess.STDOUT, cwd=tmp_path)
-        while process.poll() is None and "epoch 1 of" not in log.read_text().partition("trial 3 of 4")[2]:
+        while process.poll() is None and "  trial 2: epoch " not in log.read_text():
             time.sleep(0.05)
         process.kill()
         process.wait()
-    assert "trial 3 of 4" in log.read_text()
+    assert "  trial 2: epoch " in log.read_text()
     again = train(tmp_path, *words)
     assert again.returncode == 0, again.stdout + again.stderr
     states = [trial.state.name for trial in load_study(tmp_path, "killed").get_trials()]

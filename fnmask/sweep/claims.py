@@ -140,9 +140,11 @@ def recover(study: Study, max_retries: int) -> int:
     for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
         worker = trial.user_attrs.get(WORKER)
         if worker is None or is_dead(worker):
-            study.tell(trial.number, state=TrialState.FAIL)
-            requeue_lost(study, trial, max_retries)
-            lost += 1
+            # It may have been told, by a worker that ended right after, while this one was looking.
+            told = study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+            if told.state == TrialState.FAIL:
+                requeue_lost(study, trial, max_retries)
+                lost += 1
     return lost
 
 
@@ -199,6 +201,8 @@ def combination_key(params: Mapping[str, Any]) -> str:
 
 
 def _missing_control(trials: Sequence[FrozenTrial], controls: Sequence[Control]) -> Control | None:
+    if not controls:
+        return None
     present = {
         (trial.user_attrs[CONTROL], trial.user_attrs.get(REFERENCE))
         for trial in trials

@@ -8,16 +8,11 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from fnmask.config import MOVES_NOTHING, TrialConfig, check
 from fnmask.hydra_errors import HYDRA_ERRORS, explain, is_complaint
 from fnmask.sweep.grammar import Value
-
-_ABSENT = object()
-
-
-def _has(cfg: DictConfig, key: str) -> bool:
-    return OmegaConf.select(cfg, key, default=_ABSENT, throw_on_resolution_failure=False) is not _ABSENT
 
 
 class Composer:
@@ -56,15 +51,16 @@ class Composer:
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         options, values = split_values(overrides)
         cfg = self._compose_anew(options)
-        if all(_has(cfg, key) for key in values):
+        try:
             for key, value in values.items():
                 OmegaConf.update(cfg, key, value)
-            with open_dict(cfg):
-                cfg.hydra.overrides.task = _of_the_task(overrides)
-                cfg.hydra.job.override_dirname = _dirname(overrides, cfg.hydra.job.config.override_dirname)
-            return cfg
-        # Hydra says what is wrong with a key that there is not.
-        return self._compose_anew(tuple(overrides))
+        except OmegaConfBaseException:
+            # Hydra says what is wrong, such as with a key that there is not.
+            return self._compose_anew(tuple(overrides))
+        with open_dict(cfg):
+            cfg.hydra.overrides.task = _of_the_task(overrides)
+            cfg.hydra.job.override_dirname = _dirname(overrides, cfg.hydra.job.config.override_dirname)
+        return cfg
 
     def _compose_anew(self, overrides: tuple[str, ...]) -> DictConfig:
         if overrides not in self._composed:

@@ -92,7 +92,7 @@ def _control_everywhere(
 
 def _held(space: Space) -> list[str]:
     """Searched keys that a comparison holds fixed."""
-    return [key for key in space.keys if key.partition(".")[0] in REFERENCE_NODES]
+    return [key for key in space.keys if key.lstrip("+").partition(".")[0] in REFERENCE_NODES]
 
 
 def _held_intervals(space: Space) -> list[str]:

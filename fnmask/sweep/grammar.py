@@ -62,10 +62,13 @@ def split_arguments(arguments: Sequence[str]) -> tuple[dict[str, str], tuple[str
             parsed = OverridesParser.create().parse_override(argument)
         except HydraException as error:
             raise ConfigError([f"{argument}: {explain_grammar(error)}"]) from None
+        # With what belongs to it, as in `+key` and `loss/timing@loss`.
+        name, _, text = argument.partition("=")
         # Of a key that is given twice the last word wins, as in Hydra.
-        searched.pop(parsed.key_or_group, None)
+        for other in [key for key in searched if key.lstrip("+") == name.lstrip("+~")]:
+            del searched[other]
         if parsed.is_sweep_override() or parsed.value() == EVERY_CLASS:
-            searched[parsed.key_or_group] = argument.partition("=")[2]
+            searched[name] = text
         else:
             fixed.append(argument)
     return searched, tuple(fixed)

@@ -30,10 +30,11 @@ def narrow(
     options = {item.key_or_group: text for text, item in parsed.items() if "." not in item.key_or_group}
 
     def is_open(name: str) -> bool:
-        group, _, key = name.partition(".")
+        bare = name.lstrip("+")
+        group, _, key = bare.partition(".")
         lacking = bool(key) and group in options and key.partition(".")[0] not in keys_of(group, options[group])
         ruled_out = any(other in given and given[other] not in values for other, values in when.get(name, {}).items())
-        return name not in given and not lacking and not ruled_out
+        return bare not in given and not lacking and not ruled_out
 
     entries = {name: text for name, text in space.items() if is_open(name)}
     closed = set(space) - set(entries)

@@ -26,6 +26,8 @@ from fnmask.sweep.study import Control
 
 # Grids up to this size are checked combination by combination, larger spaces option by option.
 _CHECKED_COMBINATIONS = 16
+# Nodes that no trial has for itself.
+_SHARED = ("study", "tracking", "root", "hydra")
 # Trials that are made up to see what a hook asks for.
 _HOOK_SAMPLES = 16
 
@@ -90,6 +92,7 @@ def make_plan(composer: Composer, arguments: Sequence[str], *, check_options: bo
     )
     if not space.distributions and hook is None:
         raise ConfigError(["study.space: nothing is searched. Give a preset (+sweeps=NAME) or KEY=choice(...)."])
+    _check_keys(space)
     _check_sampler(study, space)
     base = composer.check((*fixed, *space.overrides(space.first())))
     _check_directions(study, base)
@@ -159,6 +162,13 @@ def _load_hook(path: str) -> Hook:
     if not callable(hook):
         raise ConfigError([f"study.hook: {path!r} is no function of (trial, chosen)."])
     return cast(Hook, hook)
+
+
+def _check_keys(space: Space) -> None:
+    """What a trial does not read, or all trials share, would be searched in vain."""
+    shared = [key for key in space.keys if re.split("[./@]", key.lstrip("+"))[0] in _SHARED]
+    if shared:
+        raise ConfigError([f"{key}: is the same for all trials of a sweep, and cannot be searched." for key in shared])
 
 
 def _check_sampler(study: StudyConfig, space: Space) -> None:

@@ -88,6 +88,7 @@ class JointSampler(BaseSampler):
         self._history, self._session = history, session
         self._random = np.random.default_rng(seed)
         self._drawn: dict[str, Any] = {}
+        self._n_settled, self._settled = 0, set[str]()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The parameters that apply to the combination that is drawn here, for `sample_relative` to hand out."""
@@ -124,13 +125,21 @@ class JointSampler(BaseSampler):
         seen: Any = _Excerpt(study, self._history)
         if not self._unique:
             return self._draw_once(seen, trial)
-        done = tried(study.get_trials(deepcopy=False), self._session)
+        done = self._tried(study.get_trials(deepcopy=False))
         for _ in range(_REDRAWS):
             drawn = self._draw_once(seen, trial)
             if combination_key(drawn) not in done:
                 return drawn
         left = self._untried(done)
         return left[int(self._random.integers(len(left)))] if left else drawn
+
+    def _tried(self, trials: Sequence[FrozenTrial]) -> set[str]:
+        """As `claims.tried`. Trials that have finished stay as they are, so those up to the first other are read once."""
+        ahead = enumerate(trials[self._n_settled :], self._n_settled)
+        settled = next((place for place, trial in ahead if not trial.state.is_finished()), len(trials))
+        self._settled |= tried(trials[self._n_settled : settled], self._session)
+        self._n_settled = settled
+        return self._settled | tried(trials[settled:], self._session)
 
     def _draw_once(self, seen: Any, trial: FrozenTrial) -> dict[str, Any]:
         relative = self._inner.sample_relative(seen, trial, self._infer(seen, trial))

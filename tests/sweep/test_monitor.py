@@ -171,7 +171,9 @@ def test_the_display_has_counts_best_volume_and_bars():
     assert best.rstrip().endswith("front: 4 trials, hypervolume 12.3")
     assert len(rows) == 3
     assert re.match(r"   12 soften_fn road alpha=0\.25 +[━╺]{16} epoch 4 of 30   val mIoU 0\.412   1:35", rows[0])
-    assert re.match(r"   13 attenuate_fn \[water\] alpha=0\.5 [━╺]{16} epoch 15 of 30   val mIoU 0\.388   6:50", rows[1])
+    assert re.match(
+        r"   13 attenuate_fn \[water\] alpha=0\.5 [━╺]{16} epoch 15 of 30   val mIoU 0\.388   6:50", rows[1]
+    )
     assert re.match(r"   15 … +━{16} starting +0:02", rows[2])
 
 
