@@ -74,4 +74,4 @@ def test_it_shows_objectives_settings_and_variants(tmp_path):
     (found,) = shown["trials"]
     assert found["values"] == [1.5, -0.5]
     assert [setting["name"] for setting in found["params"]] == ["loss.alpha"]
-    assert {"key": "fnmask:variant", "value": '"soften_fn road"'} in found["user_attrs"]
+    assert {"key": "fnmask:variant", "value": "soften_fn road"} in found["user_attrs"]
