@@ -151,9 +151,10 @@ def draw(snapshot: Snapshot, directions: list[str]) -> RenderableType:
     if snapshot.best is not None:
         label, values = snapshot.best
         told = ", ".join(f"{key} {value:.3f}" for key, value in zip(directions, values, strict=True))
-        front = f"   front: {snapshot.front} trials" if len(directions) > 1 else ""
-        volume = "" if snapshot.hypervolume is None else f", hypervolume {snapshot.hypervolume:.3g}"
-        lines.append(Text(f"best: {label}   {told}{front}{volume}", no_wrap=True, overflow="ellipsis"))
+        # What is cut off in a narrow window is the end.
+        lines.append(Text(f"best: {told}   {label}", no_wrap=True, overflow="ellipsis"))
+    if snapshot.hypervolume is not None:
+        lines.append(Text(f"front: {snapshot.front} trials, hypervolume {snapshot.hypervolume:.3g}"))
     rows = Table.grid(padding=(0, 1))
     for trial in snapshot.running[:_SHOWN_RUNNING]:
         miou = "" if trial.miou is None else f"val mIoU {trial.miou:.3f}"

@@ -143,12 +143,10 @@ def test_an_added_key_may_be_written_in_a_preset_and_fixed_on_the_command_line(p
     assert plan(*MANUAL, space, "+weighting.weights.water=3").space.keys == ("loss.alpha",)
 
 
-def test_a_deleted_key_stays_deleted(plan, composer):
-    words = ("loss.alpha=0.25,0.5", "~debug", BUDGET)
-    found = plan("loss.alpha=0.25,0.5", BUDGET)
-    assert "loss.alpha" in found.space.keys
-    with pytest.raises(Exception, match="debug"):
-        plan(*words)
+def test_a_key_that_is_deleted_is_missed_in_every_trial(faults):
+    assert faults("optimizer=sgd", "~optimizer.momentum", "loss.alpha=0.25,0.5", BUDGET) == (
+        "optimizer.momentum: missing. Give optimizer.momentum=VALUE.",
+    )
 
 
 def test_a_deleted_entry_of_a_preset_is_not_searched(plan):
@@ -293,8 +291,8 @@ def test_every_trial_has_its_number_and_its_folder(tmp_path):
 def test_a_sweep_stops_after_too_many_failures_in_a_row(tmp_path):
     """Trains: a control, and trials that fail at once."""
     alphas = "loss.alpha=1e30,2e30,3e30,0.5"
-    words = ("trainer.epochs=1", "loss=attenuate_fn", alphas, "study.sampler=grid", "study.name=failing", PLAIN_ALONE)
-    code, text = run_sweep(tmp_path, *words, "study.max_failures=2", "loss.warmup_epochs=0")
+    words = ("loss=attenuate_fn", alphas, "study.sampler=grid", "study.name=failing", PLAIN_ALONE)
+    code, text = run_sweep(tmp_path, *words, "study.max_failures=2")
     assert code == 3, text
     assert "stopped" in text
     outcomes = [trial.user_attrs[OUTCOME] for trial in load_trials("failing", sqlite(tmp_path))]

@@ -162,13 +162,14 @@ def render(snapshot, directions=TWO, width=130):
 
 
 def test_the_display_has_counts_best_volume_and_bars():
-    counts, best, *rows = render(three_running()).splitlines()
+    counts, best, front, *rows = render(three_running()).splitlines()
     # What there is none of is left out.
     assert "12 of 40 done · 3 running · 1 queued · 3 pruned · 2 failed · 1:02:05 left" in counts
     # 12 of 40 of a bar of 24 are 7.2, with a gap after them.
     assert counts.startswith("━" * 7 + "╺" + "━" * 16 + " ")
-    assert best.startswith("best: soften_fn road alpha=0.5   tradeoff/others_gain 1.234, tradeoff/target_cost -0.567")
-    assert best.rstrip().endswith("front: 4 trials, hypervolume 12.3")
+    objectives = "tradeoff/others_gain 1.234, tradeoff/target_cost -0.567"
+    assert best.rstrip() == f"best: {objectives}   soften_fn road alpha=0.5"
+    assert front.rstrip() == "front: 4 trials, hypervolume 12.3"
     assert len(rows) == 3
     assert re.match(r"   12 soften_fn road alpha=0\.25 +[━╺]{16} epoch 4 of 30   val mIoU 0\.412   1:35", rows[0])
     assert re.match(
@@ -179,7 +180,7 @@ def test_the_display_has_counts_best_volume_and_bars():
 
 def test_a_display_of_one_objective_has_neither_front_nor_volume():
     text = render(three_running(best=("plain", (0.5,)), hypervolume=None), MIOU)
-    assert "best: plain   val/miou 0.500" in text
+    assert "best: val/miou 0.500   plain" in text
     assert "front" not in text
     assert "hypervolume" not in text
 
@@ -214,6 +215,6 @@ def test_on_a_terminal_the_display_is_drawn_and_lines_go_above_it(study):
     assert "[complete] trial 0 plain   val/miou 0.500" in text
     assert "1 of 3 done · 1 running" in text
     assert "ignore_fn road" in text
-    assert "best: plain   val/miou 0.500" in text
+    assert "best: val/miou 0.500   plain" in text
     # Lines of trials that begin or go on are for those who have no display.
     assert "trial 1: ignore_fn road" not in text
