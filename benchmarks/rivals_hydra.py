@@ -1,6 +1,5 @@
 """A contestant of `benchmarks.sweep_rivals`: Hydra's own Optuna sweeper, in an environment of its own."""
 
-import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +14,7 @@ _OWN_TAGS = 4
 PACKAGES = ("hydra-core", "hydra-optuna-sweeper", "hydra-joblib-launcher", "optuna", "mlflow")
 
 
-@hydra.main(version_base=None, config_path=os.environ.get("SWEEP_BENCHMARK_CONFIGS"), config_name="config")
+@hydra.main(version_base=None, config_path=None, config_name="config")
 def task(cfg: DictConfig) -> float:
     """A trial."""
     request = read_request()

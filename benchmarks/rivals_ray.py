@@ -36,7 +36,9 @@ def main() -> None:
     request = read_request()
     folder, n_workers = Path(request["folder"]), request["n_workers"]
     payload = request["payload"]
-    space = {**payload["params"], ALPHA: tune.uniform(0, 1), RATE: tune.loguniform(1e-4, 1e-2)}
+    # Its search takes no `/` in a name.
+    params = {key.replace("/", "."): value for key, value in payload["params"].items()}
+    space = {**params, ALPHA: tune.uniform(0, 1), RATE: tune.loguniform(1e-4, 1e-2)}
     search = OptunaSearch(metric=SCORE, mode="max", sampler=optuna.samplers.TPESampler(seed=0, **TPE))
     versions = {package: version(package) for package in ("ray", "optuna", "mlflow")}
     write_about(request, versions=versions, search="OptunaSearch, TPE, study in memory")

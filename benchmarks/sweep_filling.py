@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData, RowMapping, Table, create_engine, func, insert, select, text
 
+from benchmarks.rivals_common import score_of
 from fnmask.sweep.study import RUN_ID
 
 _OF_A_TRIAL = ("trial_params", "trial_values", "trial_intermediate_values", "trial_user_attributes", "trial_heartbeats")
@@ -78,12 +79,6 @@ def fill_runs(tracking: str, wanted: int) -> None:
         connection.execute(text("DROP TABLE copies"))
     _tidy(engine.connect())
     engine.dispose()
-
-
-def score_of(alpha: float) -> float:
-    """The mean IoU that `benchmarks.dummy.DummyTrial` reports for a softening, with five classes."""
-    right = 60 + int(40 * (1 - abs(alpha - 0.3)))
-    return right / (right + 80)
 
 
 def _without_key(table: Table, row: RowMapping) -> dict[str, Any]:

@@ -71,16 +71,21 @@ def test_every_base_and_weighting_is_named(group):
         assert re.search(rf"^\| .*`{path.stem}`", PAGE, flags=re.MULTILINE), path.stem
 
 
+def anchors_of(page):
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
-    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
-    anchors = {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
     for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif not target.startswith("https://"):
-            assert (page.parent / target).is_file(), target
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        there = page.parent / name if name else page
+        assert there.is_file(), target
+        assert not anchor or anchor in anchors_of(there), target
     for name in re.findall(r"`(docs/\w+\.md|benchmarks/\w+\.py|tests/[\w/]+\.py)`", text):
         assert (ROOT / name).is_file(), name
 

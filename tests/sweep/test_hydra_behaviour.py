@@ -291,7 +291,7 @@ def test_every_trial_has_its_number_and_its_folder(tmp_path):
 def test_a_sweep_stops_after_too_many_failures_in_a_row(tmp_path):
     """Trains: a control, and trials that fail at once."""
     alphas = "loss.alpha=1e30,2e30,3e30,0.5"
-    words = ("loss=attenuate_fn", alphas, "study.sampler=grid", "study.name=failing", PLAIN_ALONE)
+    words = ("loss=soften_fn", alphas, "study.sampler=grid", "study.name=failing", PLAIN_ALONE)
     code, text = run_sweep(tmp_path, *words, "study.max_failures=2")
     assert code == 3, text
     assert "stopped" in text

@@ -1,0 +1,103 @@
+"""The contestant of this package in `benchmarks.sweep_rivals` and `benchmarks.sweep_parallel`, in a process of its own.
+
+It takes the request of `benchmarks.rivals_common`, and in it also `storage`, and `tracking` unless that is a database
+in the folder. Workers are forked from this process once it has imported everything, open their connections, and wait
+for each other before the first of them asks for a trial.
+"""
+
+import contextlib
+import io
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import fnmask.open_store
+import fnmask.sweep.worker  # noqa: F401 (both are otherwise imported by the workers)
+from benchmarks.dummy import DummyBench, DummyTrial, begin_dummy, compose, words_of
+from benchmarks.rivals_common import EPOCHS, note, read_request, take_number, write_about
+from fnmask.result import Result
+from fnmask.sweep.begin import join
+from fnmask.sweep.interruption import Interruption
+from fnmask.sweep.join import run_worker
+from fnmask.sweep.plan import make_plan
+
+NAME = "ours"
+_READY_S = 120
+
+
+class _NotingTrial(DummyTrial):
+    """Sleeps as the request says, and notes when it began and ended."""
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._request = request
+
+    def __call__(self, *arguments: Any, **options: Any) -> Result:
+        """See `DummyTrial`."""
+        began_s = _now()
+        place = take_number(Path(self._request["folder"]))
+        sleep_s = self._request["sleeps"][place] if self._request["sleeps"] else 0.0
+        self._epoch_s = sleep_s / EPOCHS
+        result = super().__call__(*arguments, **options)
+        note(self._request, place, began_s, sleep_s)
+        return result
+
+
+def words_for(request: Mapping[str, Any]) -> list[str]:
+    """The command line of the sweep."""
+    changes = {"study.sampler": request.get("sampler", "tpe"), "study.name": NAME}
+    return words_of(Path(request["folder"]), request["storage"], request["n_trials"], **changes)
+
+
+def run(request: Mapping[str, Any], make_trial: Callable[[Mapping[str, Any]], DummyTrial] = _NotingTrial) -> None:
+    """Begin the sweep and be its workers."""
+    if request.get("tracking"):
+        os.environ["MLFLOW_TRACKING_URI"] = request["tracking"]
+    fork = multiprocessing.get_context("fork")
+    # In a process of its own: a connection must not be forked.
+    beginning = fork.Process(target=_begin, args=(request,))
+    beginning.start()
+    beginning.join()
+    barrier = fork.Barrier(request["n_workers"])
+    workers = [
+        fork.Process(target=_work, args=(request, index, barrier.wait, make_trial)) for index in range(request["n_workers"])
+    ]
+    for process in workers:
+        process.start()
+    for process in workers:
+        process.join()
+    if beginning.exitcode or any(process.exitcode for process in workers):
+        raise RuntimeError("a worker has failed")
+    write_about(request, versions={}, search=f"{request.get('sampler', 'tpe')}")
+
+
+def _begin(request: Mapping[str, Any]) -> None:
+    with contextlib.redirect_stdout(io.StringIO()):
+        begin_dummy(words_for(request))
+
+
+def _work(
+    request: Mapping[str, Any], index: int, wait: Callable[[float], int], make_trial: Callable[..., DummyTrial]
+) -> None:
+    words = words_for(request)
+    context, composer = compose(words)
+    begun = join(make_plan(composer, words, check_options=False), composer)
+    wait(_READY_S)
+    with Interruption() as interruption:
+        verdict = run_worker(begun, context, make_trial(request), DummyBench(), interruption=interruption, index=index)
+    if verdict != "finished":
+        raise RuntimeError(f"the sweep has ended as {verdict}")
+
+
+def _now() -> float:
+    import time
+
+    return time.time()
+
+
+if __name__ == "__main__":
+    run(read_request())
+    sys.exit()
