@@ -18,8 +18,8 @@ from ray.air.integrations.mlflow import MLflowLoggerCallback
 from ray.tune.search import ConcurrencyLimiter
 from ray.tune.search.optuna import OptunaSearch
 
-# Of 17: `trial_name` and those of `start_run`.
-_OWN_TAGS = 5
+# `trial_name` and the name of the run.
+_OWN_TAGS = 2
 
 
 def trial(config: dict[str, Any]) -> None:

@@ -158,3 +158,18 @@ def test_a_killed_sweep_is_finished_by_the_same_command(tmp_path):
     store = MlflowStore(tmp_path, "fnmask")
     outcomes = [run.tag("outcome") for run in store.runs(store.find_sweep("killed").run_id)]
     assert sorted(outcomes) == ["complete"] * 4 + ["lost"]
+
+
+def test_a_dry_run_says_what_it_would_do_and_leaves_nothing(tmp_path):
+    dry = train(tmp_path, "--multirun", "+sweeps=quickstart", "study.dry_run=true", "study.seeds=1")
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    for expected in (
+        "sweep quickstart: 10 trials, 4 of them controls",
+        "6 combinations; sampler grid",
+        "control plain: loss=plain weighting=none seed=1",
+        "estimated time: ",
+        "  10 trainings of ",
+        "2 epochs of 2 steps of ",
+    ):
+        assert expected in dry.stdout
+    assert list(tmp_path.iterdir()) == []

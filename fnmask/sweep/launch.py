@@ -82,7 +82,7 @@ class WorkerJob:
         from fnmask.sweep.join import close_if_last, train_here
         from fnmask.sweep.plan import make_plan
 
-        index = int(HydraConfig.get().job.num)
+        index, parent = int(HydraConfig.get().job.num), os.getppid()
         share_machine(index, self.n_workers)
         composer = Composer(self.context.config_loader, self.master)
         plan = make_plan(composer, self.arguments, check_options=False)
@@ -90,6 +90,9 @@ class WorkerJob:
         with Interruption() as interruption:
             verdict = train_here(begun, self.context, interruption=interruption, index=index)
         close_if_last(begun)
+        if os.getppid() != parent:
+            # The sweeper was killed meanwhile: joblib would wait for ever to hand it the result.
+            os._exit(0)
         return verdict
 
 

@@ -134,7 +134,7 @@ class JointSampler(BaseSampler):
         return left[int(self._random.integers(len(left)))] if left else drawn
 
     def _tried(self, trials: Sequence[FrozenTrial]) -> set[str]:
-        """As `claims.tried`. Trials that have finished stay as they are, so those up to the first other are read once."""
+        """As `claims.tried`. Finished trials stay as they are, so those up to the first other one are read once."""
         ahead = enumerate(trials[self._n_settled :], self._n_settled)
         settled = next((place for place, trial in ahead if not trial.state.is_finished()), len(trials))
         self._settled |= tried(trials[self._n_settled : settled], self._session)

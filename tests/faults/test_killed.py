@@ -2,11 +2,19 @@
 
 import os
 import signal
+import time
+from pathlib import Path
 
 import pytest
 from sweeping import BUDGET, JOBLIB, QUICKSTART, Running, check_books, run_sweep, sqlite, train_command
 
 pytestmark = pytest.mark.slow
+
+
+def is_alive(pid):
+    """Whether the process runs; where nobody collects a dead one, its entry stays, without a command."""
+    command = Path(f"/proc/{pid}/cmdline")
+    return command.exists() and bool(command.read_bytes())
 
 
 def test_of_a_worker(tmp_path):
@@ -31,6 +39,11 @@ def test_of_the_sweeper_whose_workers_go_on(tmp_path, database):
     code, text = run_sweep(tmp_path, *QUICKSTART, storage=database)
     assert code == 0, text
     check_books(tmp_path, "quickstart", database, budget=BUDGET)
+    # Nobody waits for their results, and they must not wait to be asked.
+    deadline_s = time.monotonic() + 60
+    while any(is_alive(pid) for pid in workers):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.2)
 
 
 def test_of_both(tmp_path, database):

@@ -1,4 +1,7 @@
-"""What people know of sweeps in Hydra holds here: the override grammar, presets and the command line, jobs and folders."""
+"""What people know of sweeps in Hydra holds here: the override grammar, presets, the command line, jobs, folders."""
+
+import sys
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -11,7 +14,9 @@ from sweeping import load_trials, run_sweep, sqlite
 
 from fnmask.sweep.grammar import quote
 from fnmask.sweep.plugin import FnmaskSweeper
+from fnmask.sweep.space_reader import read_space
 from fnmask.sweep.study import OUTCOME
+from fnmask.sweep.wording import count_combinations
 
 BUDGET = "study.n_trials=20"
 
@@ -231,7 +236,12 @@ def test_a_zipped_list_goes_with_its_keys(plan, faults):
 
 
 def test_the_first_of_zipped_targets_is_that_of_the_controls(plan):
-    words = ("loss=attenuate_fn", "loss.target=water,land", "loss.alpha=0.25,0.5", "study.zip=[[loss.alpha,loss.target]]")
+    words = (
+        "loss=attenuate_fn",
+        "loss.target=water,land",
+        "loss.alpha=0.25,0.5",
+        "study.zip=[[loss.alpha,loss.target]]",
+    )
     assert all("loss.target=water" in control.overrides for control in plan(*words, BUDGET).controls)
 
 
@@ -246,8 +256,6 @@ def fails(trial, chosen):
 @pytest.fixture
 def hook(monkeypatch):
     """Import paths of the functions above, as a person would give them."""
-    import sys
-
     monkeypatch.setitem(sys.modules, "my_hooks", sys.modules[__name__])
     return lambda name: f"study.hook=my_hooks.{name}"
 
@@ -260,6 +268,20 @@ def test_a_hook_may_ask_for_what_no_list_can_hold(plan, faults, hook):
     assert faults(*words, hook("nowhere"))[0].startswith("study.hook: got 'my_hooks.nowhere': ")
     assert faults(*words, hook("BUDGET")) == ("study.hook: 'my_hooks.BUDGET' is no function of (trial, chosen).",)
     assert faults(*words, hook("asks_for_more"), "study.sampler=grid")[0].startswith("study.hook: study.sampler=grid")
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        ({"a": "1,2", "b": "1,2,3"}, "6 combinations"),
+        ({"a": "1,2", "b": "interval(0,1)"}, "an interval, so any number of combinations"),
+        (dict.fromkeys("abcdef", "choice(0,1,2,3,4,5,6,7,8,9)"), "1000000 combinations"),
+        (dict.fromkeys("abcdefg", "choice(0,1,2,3,4,5,6,7,8,9)"), "more than a million combinations"),
+    ],
+)
+def test_the_number_of_combinations_is_told(plan, entries, told):
+    space = read_space(entries, when={}, class_names=tuple)
+    assert count_combinations(replace(plan("loss.alpha=0.25,0.5", BUDGET), space=space)) == told
 
 
 PLAIN_ALONE = "study.controls={plain: ['loss=plain']}"
@@ -278,7 +300,10 @@ def test_every_trial_has_its_number_and_its_folder(tmp_path):
             for name in ("config", "hydra", "overrides")
         }
         assert written["config"]["loss"]["alpha"] == alpha
-        assert (written["hydra"]["hydra"]["job"]["num"], written["hydra"]["hydra"]["job"]["id"]) == (number, str(number))
+        assert (written["hydra"]["hydra"]["job"]["num"], written["hydra"]["hydra"]["job"]["id"]) == (
+            number,
+            str(number),
+        )
         assert written["overrides"][-1] == f"loss.alpha={alpha}"
         assert set(words) - {"loss.alpha=0.25,0.5"} < set(written["overrides"])
     assert [trial.params for trial in load_trials("folders", sqlite(tmp_path))] == [
