@@ -85,8 +85,8 @@ def replay(trials: Sequence[Finished], rule: DominanceRule) -> Replay:
 def _epoch_of_end(trial: Finished, rivals: Sequence[tuple[Curve, Scores]], rule: DominanceRule) -> int | None:
     """The epoch at which the trial is given up; the first that counts is after the mask is at full strength."""
     for epoch in sorted(trial.curve)[:-1]:
-        seen = {past: scores for past, scores in trial.curve.items() if past <= epoch}
-        if epoch - 1 >= trial.first_epoch and rule.is_given_up(seen, rivals):
+        seen = {past: scores for past, scores in trial.curve.items() if trial.first_epoch <= past - 1 < epoch}
+        if seen and rule.is_given_up(seen, rivals):
             return epoch
     return None
 

@@ -43,7 +43,9 @@ def fill_study(storage: str, wanted: int, *, seed: int = 0) -> None:
         for name in _OF_A_TRIAL:
             table = metadata.tables[name]
             own = connection.execute(select(table).where(table.c.trial_id == template["trial_id"])).mappings().all()
-            rows = [_without_key(table, row) | _changes(row, *drawn[id_]) | {"trial_id": id_} for id_ in ids for row in own]
+            rows = [
+                _without_key(table, row) | _changes(row, *drawn[id_]) | {"trial_id": id_} for id_ in ids for row in own
+            ]
             connection.execute(insert(table), rows)
     _tidy(engine.connect())
     engine.dispose()

@@ -63,7 +63,8 @@ def run(request: Mapping[str, Any], make_trial: Callable[[Mapping[str, Any]], Du
     beginning.join()
     barrier = fork.Barrier(request["n_workers"])
     workers = [
-        fork.Process(target=_work, args=(request, index, barrier.wait, make_trial)) for index in range(request["n_workers"])
+        fork.Process(target=_work, args=(request, index, barrier.wait, make_trial))
+        for index in range(request["n_workers"])
     ]
     for process in workers:
         process.start()

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from benchmarks.dummy import DummyBench, DummyTrial, begin_dummy, compose, work, words_of
+from benchmarks.dummy import DummyBench, DummyTrial, begin_dummy, compose, words_of, work
 from benchmarks.sweep_databases import Databases
 from benchmarks.sweep_filling import fill_runs, fill_study
 from benchmarks.tables import spread, table, target

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.rivals_common import ALPHA, EPOCHS, RATE, REQUEST, SCORE
+from benchmarks.rivals_common import ALPHA, RATE, REQUEST, SCORE
 from benchmarks.tables import NOTHING, spread, table, target
 from benchmarks.timing import Timings, interleave
 
@@ -124,7 +124,9 @@ def read_payload(folder: Path) -> dict[str, Any]:
     with closing(sqlite3.connect(folder / "last" / "mlflow.db")) as database:
         (run_id,) = database.execute("SELECT run_uuid FROM runs ORDER BY start_time DESC LIMIT 1").fetchone()
         rows = {
-            name: database.execute(f"SELECT key, value FROM {name} WHERE run_uuid = ? ORDER BY key", (run_id,)).fetchall()
+            name: database.execute(
+                f"SELECT key, value FROM {name} WHERE run_uuid = ? ORDER BY key", (run_id,)
+            ).fetchall()
             for name in ("params", "tags", "latest_metrics")
         }
     (config,) = (folder / "last").glob(f"mlruns/*/{run_id}/artifacts/config.yaml")
@@ -141,10 +143,15 @@ def count_logged(folder: Path) -> str:
     """Of the last contestant that ran: what a run holds in the median: values of metrics, parameters, tags, files."""
     own = (folder / "last").resolve()
     with closing(sqlite3.connect(own / "mlflow.db")) as database:
-        runs = database.execute("SELECT run_uuid, artifact_uri FROM runs WHERE run_uuid IN (SELECT run_uuid FROM metrics)")
+        runs = database.execute(
+            "SELECT run_uuid, artifact_uri FROM runs WHERE run_uuid IN (SELECT run_uuid FROM metrics)"
+        )
         uris = dict(runs.fetchall())
         counts = [
-            median(database.execute(f"SELECT count(*) FROM {name} WHERE run_uuid = ?", (id_,)).fetchone()[0] for id_ in uris)
+            median(
+                database.execute(f"SELECT count(*) FROM {name} WHERE run_uuid = ?", (id_,)).fetchone()[0]
+                for id_ in uris
+            )
             for name in ("metrics", "params", "tags")
         ]
     files = [sum(path.is_file() for path in Path(uri.removeprefix("file://")).rglob("*")) for uri in uris.values()]
@@ -184,7 +191,14 @@ def report(folder: Path, n_trials: int, rounds: int, log: Callable[[str], None])
     runs = {each.name: lambda each=each: run(each) for each in taking_part}
     timings = interleave(runs, reference=OURS.name, rounds=rounds, warmup=1, log=log)
     rows = [_row(each, timings, logged, about, failures) for each in CONTESTANTS]
-    header = ["contestant", "ms per trial", "fnmask over it", "target", "met", "metrics / params / tags / files of a run"]
+    header = [
+        "contestant",
+        "ms per trial",
+        "fnmask over it",
+        "target",
+        "met",
+        "metrics / params / tags / files of a run",
+    ]
     return table([*header, "search and versions"], rows)
 
 

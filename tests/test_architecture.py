@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "sweep.machine": (),
     "sweep.heartbeat": (),
     "sweep.storage": ("binding",),
-    "sweep.locks": ("binding", "sweep.machine"),
+    "sweep.locks": ("binding", "sweep.machine", "sweep.storage"),
     # Then the study, and what is decided by it alone.
     "sweep.study": ("binding", "sweep.storage"),
     "sweep.claims": ("sweep.grammar", "sweep.machine", "sweep.storage", "sweep.study"),
@@ -87,13 +87,16 @@ MAY_IMPORT = {
         *("sweep.plan", "sweep.storage", "sweep.study"),
     ),
     "sweep.trial_report": (
-        *("config", "outcomes", "result"),
-        *("sweep.dominance", "sweep.pruners", "sweep.seeds", "sweep.storage", "sweep.study"),
+        *("config", "outcomes", "result", "sweep.dominance", "sweep.pruners", "sweep.seeds", "sweep.study"),
+    ),
+    "sweep.training": (
+        *("config", "losses.spec", "outcomes", "recording", "result", "tracking"),
+        *("sweep.begin", "sweep.claims", "sweep.controls", "sweep.interruption", "sweep.study", "sweep.trial_report"),
     ),
     "sweep.worker": (
-        *("binding", "config", "losses.spec", "outcomes", "recording", "result", "tracking"),
-        *("sweep.begin", "sweep.claims", "sweep.composer", "sweep.controls", "sweep.heartbeat", "sweep.interruption"),
-        *("sweep.machine", "sweep.samplers", "sweep.storage", "sweep.study", "sweep.trial_report"),
+        *("outcomes", "recording", "result", "tracking"),
+        *("sweep.begin", "sweep.claims", "sweep.composer", "sweep.heartbeat", "sweep.interruption", "sweep.machine"),
+        *("sweep.samplers", "sweep.storage", "sweep.study", "sweep.training", "sweep.trial_report"),
     ),
     "sweep.join": (
         *("backend", "result", "trial", "workbench"),

@@ -107,15 +107,16 @@ def test_a_run_has_its_tags_and_data_before_its_first_step_and_is_closed_last(st
     )
     seen = []
 
-    def run(config, tracker, *, workbench, control, on_epoch):
+    def run(config, tracker, *, workbench, control, on_epoch, on_batch):
+        on_batch()
         seen.extend(store.runs(parent))
         on_epoch(1, {"val/miou": 0.5}, np.eye(2))
         return Result({"val/miou": 0.5, "asked": control()}, np.zeros((1, 2, 2), np.int64), None, 1.0)
 
-    epochs, begun = [], []
+    epochs, begun, batches = [], [], []
     told = record(
-        config, labels, store=store, run=run,
-        control=lambda: 4.0, on_epoch=lambda *told: epochs.append(told[0]), on_start=begun.append,
+        config, labels, store=store, run=run, control=lambda: 4.0,
+        on_epoch=lambda *told: epochs.append(told[0]), on_batch=lambda: batches.append(1), on_start=begun.append,
     )  # fmt: skip
     (before,) = seen
     names = ("kind", "study", "trial", "control", "sweep", "retry_of", "seed", "variant", "targets", "reference")
@@ -124,7 +125,7 @@ def test_a_run_has_its_tags_and_data_before_its_first_step_and_is_closed_last(st
     ]
     assert {data.context for data in before.datasets} == {"train", "val"}, "a split without images is none"
     assert (told.outcome, told.reason, told.run_id, epochs) == ("complete", "", before.run_id, [1])
-    assert begun == [before.run_id]
+    assert (begun, batches) == ([before.run_id], [1])
     assert told.result.metrics["asked"] == 4.0
     assert [run.status for run in store.runs(parent)] == ["RUNNING"], "whoever has the result closes the run"
     told.close()

@@ -85,6 +85,21 @@ def test_what_an_epoch_s_hook_raises_ends_the_trial(workbench):
     assert not asked, "the control is asked for at the end alone"
 
 
+def test_a_trial_asks_before_every_batch_whether_it_goes_on(workbench):
+    asked = []
+
+    def stop_at_the_third():
+        asked.append("batch")
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+
+    epochs = []
+    with pytest.raises(KeyboardInterrupt):
+        # Four images in batches of two.
+        run(workbench, "loss=plain", on_batch=stop_at_the_third, on_epoch=lambda epoch, *_: epochs.append(epoch))
+    assert epochs == [1]
+
+
 def test_the_best_epoch_is_one_with_the_mask_at_full_strength(workbench):
     overrides = ("trainer.select=best", "trainer.epochs=3", "loss=attenuate_fn", "loss.warmup_epochs=2")
     seen = {}

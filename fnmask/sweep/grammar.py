@@ -40,8 +40,13 @@ def _written(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_written, value)) + "]"
     if isinstance(value, str):
-        return value if _is_bare(value) else quote(value)
+        return str(as_chosen(value))
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def as_chosen(value: Value) -> Value:
+    """A value as a search holds it: a text that Hydra would not read back as itself is quoted."""
+    return value if not isinstance(value, str) or _is_bare(value) else quote(value)
 
 
 def overrides_of(chosen: Mapping[str, Value]) -> tuple[str, ...]:
@@ -129,7 +134,7 @@ def _scalar(item: object, parsed: Override) -> Value:
     """A choice as Optuna can store it: lists and dicts stay in Hydra's notation."""
     if isinstance(item, QuotedString | str):
         text = item.text if isinstance(item, QuotedString) else item
-        return text if _is_bare(text) else quote(text)
+        return as_chosen(text)
     if item is None or isinstance(item, bool | int | float):
         return item
     return Override._get_value_element_as_str(item)  # type: ignore[arg-type]

@@ -118,7 +118,7 @@ class SweepMonitor:
 
 
 def describe_end(trial: FrozenTrial, outcome: str, directions: list[str]) -> str:
-    """`[complete] 3 soften_fn road   val/miou 0.500   60 s`."""
+    """`[complete] trial 3 soften_fn road   val/miou 0.500   60 s`."""
     values = trial.values if trial.state == TrialState.COMPLETE else None
     told = "   ".join(f"{key} {value:.3f}" for key, value in zip(directions, values or (), strict=False))
     told = told or str(trial.user_attrs.get(REASON, ""))
@@ -146,7 +146,9 @@ def draw(snapshot: Snapshot, directions: list[str]) -> RenderableType:
         f"{'?' if snapshot.left_s is None else format_duration(snapshot.left_s)} left",
     ]
     bar = Table.grid(padding=(0, 1))
-    bar.add_row(ProgressBar(total=snapshot.n_trials, completed=snapshot.done, width=24), Text(" · ".join(counts)))
+    bar.add_column(min_width=4, max_width=24, ratio=1)
+    bar.add_column(no_wrap=True)
+    bar.add_row(ProgressBar(total=snapshot.n_trials, completed=snapshot.done), " · ".join(counts))
     lines: list[RenderableType] = [bar]
     if snapshot.best is not None:
         label, values = snapshot.best
@@ -156,14 +158,20 @@ def draw(snapshot: Snapshot, directions: list[str]) -> RenderableType:
     if snapshot.hypervolume is not None:
         lines.append(Text(f"front: {snapshot.front} trials, hypervolume {snapshot.hypervolume:.3g}"))
     rows = Table.grid(padding=(0, 1))
+    rows.add_column(justify="right", no_wrap=True, min_width=5)
+    rows.add_column()
+    rows.add_column(min_width=8)
+    for _ in range(3):
+        rows.add_column(justify="right", no_wrap=True)
     for trial in snapshot.running[:_SHOWN_RUNNING]:
-        miou = "" if trial.miou is None else f"val mIoU {trial.miou:.3f}"
-        epoch = f"epoch {trial.epoch} of {trial.epochs}" if trial.epochs else "starting"
         rows.add_row(
-            Text(f"{trial.number:>5}"),
+            str(trial.number),
+            # In a narrow window the label is what is cut.
             Text(trial.label or "…", no_wrap=True, overflow="ellipsis"),
-            ProgressBar(total=max(1, trial.epochs), completed=trial.epoch, width=16),
-            Text(f"{epoch}   {miou}   {format_duration(trial.elapsed_s)}"),
+            ProgressBar(total=max(1, trial.epochs), completed=trial.epoch, width=8),
+            f"epoch {trial.epoch} of {trial.epochs}" if trial.epochs else "starting",
+            "" if trial.miou is None else f"mIoU {trial.miou:.3f}",
+            format_duration(trial.elapsed_s),
         )
     lines.append(rows)
     if len(snapshot.running) > _SHOWN_RUNNING:

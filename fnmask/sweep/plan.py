@@ -83,7 +83,9 @@ def make_plan(composer: Composer, arguments: Sequence[str], *, check_options: bo
     searched, fixed = split_arguments(arguments)
     shared = composer.compose(fixed)
     study = read_study(shared)
-    entries, when = narrow(study.space, study.when, fixed, lambda group, option: composer.keys(group, [option]))
+    entries, when = narrow(
+        study.space, study.when, fixed, searched, lambda group, option: composer.keys(group, [option])
+    )
     closed = {*_given(fixed), *(key for key in study.space if key not in entries and key not in searched)}
     zipped = [keys for keys in study.zip if not closed.issuperset(keys)]
     hook = None if study.hook is None else _load_hook(study.hook)

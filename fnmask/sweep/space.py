@@ -9,7 +9,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from fnmask.binding import ConfigError
-from fnmask.sweep.grammar import Value, describe, overrides_of
+from fnmask.sweep.grammar import Value, as_chosen, describe, overrides_of
 
 Hook = Callable[[optuna.trial.Trial, Mapping[str, Value]], Mapping[str, Value]]
 
@@ -72,7 +72,9 @@ class Space:
     def suggest(self, trial: optuna.trial.Trial) -> dict[str, Value]:
         """Ask Optuna for the values of a trial, zipped ones and the hook's included."""
         chosen = self.expand(self.draw(lambda name, distribution: _suggest(trial, name, distribution)))
-        return chosen if self.hook is None else {**chosen, **self.hook(trial, chosen)}
+        if self.hook is None:
+            return chosen
+        return chosen | {key: as_chosen(value) for key, value in self.hook(trial, chosen).items()}
 
     def first(self) -> dict[str, Value]:
         """One combination: the first value of every parameter that applies."""

@@ -44,6 +44,7 @@ class TrialReport:
     seed_margin_points: float | None
     timeout_s: float | None
     _began_s: float = field(default_factory=time.monotonic)
+    _written: dict[int, list[float]] = field(default_factory=dict)
     _curve: dict[int, list[float]] = field(default_factory=dict)
     _seeds_done: list[Mapping[str, float]] = field(default_factory=list)
 
@@ -71,22 +72,24 @@ class TrialReport:
                 known.append(found)
             told = {**metrics, **measure_tradeoff(config, matrix, known[0] if known else None)}
             values = [told.get(metric, math.nan) for metric in self.directions]
-            # An epoch before the mask is at full strength says nothing of the trial, the last one nothing new.
-            deciding = full_epochs <= epoch - 1 and epoch < config.trainer.epochs
-            self._end_epoch(epoch, values, deciding=deciding)
+            if all(map(math.isfinite, values)):
+                self._end_epoch(epoch, values, counts=full_epochs <= epoch - 1, is_last=epoch == config.trainer.epochs)
 
         return on_epoch
 
-    def _end_epoch(self, epoch: int, values: Sequence[float], *, deciding: bool) -> None:
-        if not all(map(math.isfinite, values)):
-            return
+    def _end_epoch(self, epoch: int, values: Sequence[float], *, counts: bool, is_last: bool) -> None:
+        """Keep the values, and decide. Before the mask is at full strength an epoch does not count: it says nothing of
+        what the trial is named for.
+        """
         if len(values) > 1:
-            self._curve[epoch] = list(values)
-            curve = [[epoch, *row] for epoch, row in self._curve.items()]
-            self.trial.set_user_attr(CURVE, curve)
-        elif self.pruner.unit != "seed":
+            self._written[epoch] = list(values)
+            self.trial.set_user_attr(CURVE, [[epoch, *row] for epoch, row in self._written.items()])
+        elif self.pruner.unit == "never" or (self.pruner.unit == "epoch" and counts):
             self.trial.report(values[0], epoch)
-        if self.is_control or not deciding or self.pruner.unit != "epoch":
+        if counts:
+            self._curve[epoch] = list(values)
+        # The last epoch has been trained anyway.
+        if self.is_control or not counts or is_last or self.pruner.unit != "epoch":
             return
         if self.pruner.optuna is not None and self.trial.should_prune():
             raise TrialPruned(f"given up at epoch {epoch}")

@@ -68,8 +68,10 @@ class Worker:
             KeyboardInterrupt: after the running trial was cut short, recorded, and queued to be run again.
         """
         begun = len(self.study.get_trials(deepcopy=False))
-        # Equal seeds would propose equal trials, in every worker and again in every call.
-        seed = self.plan.study.seed + begun + 1_000_003 * self.index
+        seed = self.plan.study.seed
+        if self.plan.study.sampler != "quasi_random":  # whose workers share one sequence, and the place in it
+            # Equal seeds would propose equal trials, in every worker and again in every call.
+            seed += begun + 1_000_003 * self.index
         self.study.sampler = build_sampler(
             self.plan.study.sampler, seed=seed % 2**31, space=self.plan.space, session=self.begun.rules.session
         )

@@ -36,11 +36,25 @@ def test_a_condition_on_what_was_given_is_settled():
     space = {"loss": "a,b", "loss.alpha": "1,2", "loss.tau": "3,4"}
     when = {"loss.alpha": {"loss": ["a"]}, "loss.tau": {"loss": ["b"]}}
     keys = frozenset({"alpha", "tau"})
-    assert narrow(space, when, ["loss=a"], lambda *_: keys) == ({"loss.alpha": "1,2"}, {})
-    assert narrow(space, when, ["loss.tau=1"], lambda *_: keys) == (
+    assert narrow(space, when, ["loss=a"], {}, lambda *_: keys) == ({"loss.alpha": "1,2"}, {})
+    assert narrow(space, when, ["loss.tau=1"], {}, lambda *_: keys) == (
         {"loss": "a,b", "loss.alpha": "1,2"},
         {"loss.alpha": {"loss": ["a"]}},
     )
+
+
+def test_a_shorter_choice_shortens_the_conditions_on_it():
+    space = {"loss": "a,b,c", "loss.alpha": "1,2", "loss.tau": "3,4"}
+    when = {"loss.alpha": {"loss": ["a", "b"]}, "loss.tau": {"loss": ["c"]}}
+    assert narrow(space, when, [], {"loss": "a,b"}, lambda *_: frozenset()) == (
+        {"loss": "a,b,c", "loss.alpha": "1,2"},
+        {"loss.alpha": {"loss": ["a", "b"]}},
+    )
+    _, left = narrow(space, when, [], {"loss": "b,c"}, lambda *_: frozenset())
+    assert left == {"loss.alpha": {"loss": ["b"]}, "loss.tau": {"loss": ["c"]}}
+    # What the preset does not have is left for `read_space` to refuse.
+    _, left = narrow(space, {"loss.tau": {"loss": ["d"]}}, [], {"loss": "b,c"}, lambda *_: frozenset())
+    assert left == {"loss.tau": {"loss": ["d"]}}
 
 
 def test_of_a_key_given_twice_the_last_word_wins(plan):

@@ -68,7 +68,7 @@ def test_nothing_is_given_up_before_the_mask_is_at_full_strength(config):
     report = begin()
     # Two epochs of plain loss and one of ramp: the fourth is the first to say something.
     assert end_of(report, config) == 4
-    assert list(report.trial.storage.get_trial(report.trial._trial_id).intermediate_values) == [1, 2, 3, 4]
+    assert list(report.trial.storage.get_trial(report.trial._trial_id).intermediate_values) == [4]
 
 
 def test_nothing_is_given_up_at_the_last_epoch():
@@ -90,7 +90,7 @@ def test_a_loss_without_a_mask_may_be_given_up_from_the_first_epoch_on():
 def test_controls_are_never_given_up(config):
     report = begin(is_control=True)
     assert end_of(report, config) is None
-    assert len(report.study.trials[0].intermediate_values) == 6
+    assert list(report.study.trials[0].intermediate_values) == [4, 5, 6]
 
 
 def test_a_value_that_is_no_number_is_neither_reported_nor_judged(config):
@@ -169,11 +169,18 @@ def test_the_second_seed_is_neither_reported_nor_given_up_by_its_epochs(config):
     on_epoch = report.epoch_hook(config, lambda: None)
     for epoch in (1, 2, 3):
         on_epoch(epoch, {"val/miou": 0.5}, EVEN)
+    assert list(report.study.trials[0].intermediate_values) == []
     report.end_seed({"val/miou": 0.5})
     assert end_of(report, config) is None
     trial = report.study.trials[0]
     assert trial.user_attrs[EPOCH] == [12, 12, 0.5]
-    assert list(trial.intermediate_values) == [1, 2, 3]
+    assert list(trial.intermediate_values) == []
+
+
+def test_without_a_pruner_every_epoch_is_reported(config):
+    report = begin(pruner=Pruner())
+    assert end_of(report, config) is None
+    assert list(report.study.trials[0].intermediate_values) == [1, 2, 3, 4, 5, 6]
 
 
 def run_seeds(study, scores, *, margin=None, is_control=False, pruner=None):
