@@ -52,5 +52,14 @@ lock:
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock
 
+# The harnesses that `python -m benchmarks.sweep` measures beside this one and that do not fit into its environment.
+sweep-rivals:
+	@for name in ray hydra14; do \
+	  test -x .venv-rivals/$$name/bin/python || $(PYTHON) -m venv --clear .venv-rivals/$$name; \
+	done
+	.venv-rivals/ray/bin/python -m pip install --quiet --disable-pip-version-check 'ray[tune]' 'optuna>=5,<6' 'mlflow<3.18'
+	.venv-rivals/hydra14/bin/python -m pip install --quiet --disable-pip-version-check hydra-core==1.4.0rc3 \
+	  hydra-optuna-sweeper==1.4.0rc3 hydra-joblib-launcher==1.4.0rc3 'mlflow<3.18'
+
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

@@ -10,9 +10,10 @@ import os
 import shlex
 import socket
 import subprocess
+import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -30,15 +31,20 @@ def running_postgres(folder: Path) -> "Iterator[Postgres]":
     """Starts a server on a free port of this machine, and stops it on exit.
 
     Args:
-        folder: Data and log go there, and are left there. As root, the folders above it are opened for reading: the
-            server runs as the user `pgserver`, which the package adds to the machine.
+        folder: Data and log go there, and are left there. As root they go to a folder of their own instead: the server
+            then runs as the user `pgserver`, which the package adds to the machine, and the folders of tests are for
+            root alone.
     """
-    server = Postgres(folder)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop("immediate")
+    with ExitStack() as stack:
+        if os.geteuid() == 0:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="postgres-")))
+            folder.chmod(0o755)
+        server = Postgres(folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop("immediate")
 
 
 class Postgres:
@@ -104,8 +110,7 @@ class Postgres:
         self.start()
 
     def _control(self, *words: str) -> None:
-        # The first time this makes the data. As root it also opens the way to them, which every pytest that starts
-        # beside this one closes again: their common folder below /tmp is for their user alone.
+        # The first time this makes the data.
         self._package.ensure_pgdata_inited()
         arguments = ("-w", "-t", str(TIMEOUT), "-D", str(self._data), *words)
         try:

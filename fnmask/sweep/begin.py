@@ -122,7 +122,7 @@ def begin(plan: Plan, composer: Composer, arguments: Sequence[str]) -> Begun:
         study,
         # Not the address of the storage, which may hold a password.
         arguments=[text for text in arguments if not text.lstrip("+~").startswith("study.storage")],
-        n_trials=plan.n_trials + (len(controls) - len(plan.controls) if plan.study.n_trials is None else 0),
+        n_trials=plan.budget(len(controls)),
         parent_run_id=parent_run_id,
     )
     return Begun(plan, composer, url, storage, locks, study, store, parent_run_id, rules_of(plan, study))
@@ -152,7 +152,9 @@ def best_known_controls(plan: Plan, composer: Composer, storage: optuna.storages
         return ()
     settings = find_best_known(storage, directions=plan.study.directions, but=plan.name)
     found = make_best_known(composer, plan.space, plan.fixed, settings)
-    return found if plan.study.n_trials is None or plan.n_trials - len(plan.controls) > len(found) else ()
+    # Where the budget is given, the search must have something of it.
+    n_controls = len(plan.controls) + len(found)
+    return found if plan.study.n_trials is None or plan.study.n_trials > n_controls else ()
 
 
 def open_study_storage(plan: Plan) -> optuna.storages.RDBStorage:

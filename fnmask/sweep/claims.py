@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import optuna
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from fnmask.sweep.grammar import Value
 from fnmask.sweep.machine import Process, is_dead
@@ -17,7 +19,9 @@ from fnmask.sweep.study import (
     CONTROL,
     FINISHED,
     HELD,
+    OUTCOME,
     OVERRIDES,
+    REASON,
     REFERENCE,
     RETRY_OF,
     SESSION,
@@ -93,12 +97,31 @@ def claim_trial(
         if verdict is not None:
             return verdict
         _enqueue_next(study, trials, rules)
-        trial = study.ask()
-        chosen = trial.user_attrs[HELD] if CONTROL in trial.user_attrs else suggest(trial)
+        trial = _take_queued(study, storage) or study.ask()
+        mark = {**worker, SESSION: rules.session}
+        try:
+            chosen = trial.user_attrs[HELD] if CONTROL in trial.user_attrs else suggest(trial)
+        except (StorageInternalError, UpdateFinishedTrialError, SQLAlchemyError):
+            raise
+        except Exception as error:  # of the user's hook
+            trial.set_user_attr(WORKER, mark)
+            trial.set_user_attr(OUTCOME, "failed:crash")
+            trial.set_user_attr(REASON, f"study.hook: {type(error).__name__}: {error}")
+            study.tell(trial, state=TrialState.FAIL)
+            return "wait"
         storage.record_heartbeat(trial._trial_id)
         # A running trial without this mark was never begun: whoever sees it holds the lock that this process held.
-        trial.set_user_attr(WORKER, {**worker, SESSION: rules.session})
+        trial.set_user_attr(WORKER, mark)
     return Claimed(trial, chosen)
+
+
+def _take_queued(study: Study, storage: optuna.storages.RDBStorage) -> optuna.trial.Trial | None:
+    """A queued trial: controls first, since a trial that is run again may be measured against one of them."""
+    queued = study.get_trials(deepcopy=False, states=[TrialState.WAITING])
+    for trial in sorted(queued, key=lambda trial: (CONTROL not in trial.user_attrs, trial.number)):
+        if storage.set_trial_state_values(trial._trial_id, state=TrialState.RUNNING):
+            return optuna.trial.Trial(study, trial._trial_id)
+    return None
 
 
 def judge(trials: Sequence[FrozenTrial], rules: Rules, *, stopped: bool = False) -> Verdict | None:
@@ -119,7 +142,8 @@ def judge(trials: Sequence[FrozenTrial], rules: Rules, *, stopped: bool = False)
     exhausted = (
         not _missing_combinations(trials, rules)
         if rules.grid is not None
-        else rules.n_combinations is not None and len(tried(trials, rules.session)) >= rules.n_combinations
+        else rules.n_combinations is not None
+        and len(tried(trials, rules.session, rules.max_retries)) >= rules.n_combinations
     )
     if exhausted:
         # What runs now may yet be lost, and then has to be run again.
@@ -181,18 +205,14 @@ def failures_in_a_row(trials: Sequence[FrozenTrial], rules: Rules) -> int:
     for trial in reversed(trials):
         if trial.state in FINISHED:
             break
-        if trial.state != TrialState.FAIL or trial.user_attrs.get(WORKER, {}).get(SESSION) != rules.session:
-            continue
-        outcome = outcome_of(trial)
-        given_up = outcome == "lost" and int(trial.user_attrs.get(ATTEMPT, 0)) >= rules.max_retries
-        count += outcome.startswith("failed") or given_up
+        count += _has_failed(trial, rules.session, rules.max_retries)
     return count
 
 
-def tried(trials: Sequence[FrozenTrial], session: int) -> set[str]:
-    """Keys of the combinations that have been run, or are being run, or have failed in this session."""
+def tried(trials: Sequence[FrozenTrial], session: int, max_retries: int) -> set[str]:
+    """Keys of the combinations that have been run, or are being run, or have failed in this session for good."""
     searched = [trial for trial in trials if CONTROL not in trial.user_attrs]
-    return {combination_key(_params(trial)) for trial in searched if _is_tried(trial, session)}
+    return {combination_key(_params(trial)) for trial in searched if _is_tried(trial, session, max_retries)}
 
 
 def combination_key(params: Mapping[str, Any]) -> str:
@@ -214,15 +234,21 @@ def _missing_control(trials: Sequence[FrozenTrial], controls: Sequence[Control])
 def _missing_combinations(trials: Sequence[FrozenTrial], rules: Rules) -> list[Mapping[str, Any]]:
     """Combinations of the grid that are neither done nor under way, nor have failed in this session."""
     assert rules.grid is not None
-    gone = tried(trials, rules.session)
+    gone = tried(trials, rules.session, rules.max_retries)
     return [chosen for chosen in rules.grid if combination_key(chosen) not in gone]
 
 
-def _is_tried(trial: FrozenTrial, session: int) -> bool:
-    if trial.state != TrialState.FAIL:
-        return True
-    ran_now = trial.user_attrs.get(WORKER, {}).get(SESSION) == session
-    return ran_now and outcome_of(trial).startswith("failed")
+def _is_tried(trial: FrozenTrial, session: int, max_retries: int) -> bool:
+    return trial.state != TrialState.FAIL or _has_failed(trial, session, max_retries)
+
+
+def _has_failed(trial: FrozenTrial, session: int, max_retries: int) -> bool:
+    """Whether the trial failed in this session: by itself, or with every worker that was given it."""
+    if trial.state != TrialState.FAIL or trial.user_attrs.get(WORKER, {}).get(SESSION) != session:
+        return False
+    outcome = outcome_of(trial)
+    given_up = outcome == "lost" and int(trial.user_attrs.get(ATTEMPT, 0)) >= max_retries
+    return outcome.startswith("failed") or given_up
 
 
 def _params(trial: FrozenTrial) -> dict[str, Any]:
@@ -231,9 +257,7 @@ def _params(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _enqueue_next(study: Study, trials: Sequence[FrozenTrial], rules: Rules) -> None:
-    """Queue what has to come before the sampler's own: nothing when something is queued already."""
-    if any(trial.state == TrialState.WAITING for trial in trials):
-        return
+    """Queue what has to come before the sampler's own: a missing control, whatever else is queued."""
     control = _missing_control(trials, rules.controls)
     if control is not None:
         attributes = {
@@ -243,7 +267,7 @@ def _enqueue_next(study: Study, trials: Sequence[FrozenTrial], rules: Rules) -> 
             HELD: dict(control.held),
         }
         study.enqueue_trial({}, user_attrs=attributes)
-    elif rules.grid is not None:
+    elif rules.grid is not None and not any(trial.state == TrialState.WAITING for trial in trials):
         missing = _missing_combinations(trials, rules)
         # What failed in an earlier session comes last: it must not use up every session's patience.
         failed = [combination_key(_params(trial)) for trial in trials if trial.state == TrialState.FAIL]

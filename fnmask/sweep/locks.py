@@ -118,8 +118,10 @@ class StudyLocks:
 
     def _open(self, kind: Literal["sweep", "claim"] | str) -> IO[str]:
         assert self._database is not None
-        study = re.sub(r"[^\w.-]+", "_", self._study_name)
-        return (self._database.parent / f".{self._database.stem}.{study}.{kind}.lock").open("a+")
+        # Names that differ only in what a file's name cannot hold must not share a lock.
+        readable = re.sub(r"[^\w.-]+", "_", self._study_name)
+        digest = hashlib.sha256(self._study_name.encode()).hexdigest()[:8]
+        return (self._database.parent / f".{self._database.stem}.{readable}-{digest}.{kind}.lock").open("a+")
 
     def _key(self, kind: str) -> int:
         """A number of 64 bits, as PostgreSQL wants it."""

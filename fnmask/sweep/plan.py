@@ -64,6 +64,10 @@ class Plan:
     base: TrialConfig
     fingerprint: Mapping[str, Any]
 
+    def budget(self, n_controls: int) -> int:
+        """Trials to finish with this many controls: no more than there are, since no combination is run twice."""
+        return _budget(self.study, n_controls, self.n_combinations if self.grid is None else len(self.grid))
+
     def overrides(self, chosen: Mapping[str, Value]) -> tuple[str, ...]:
         """Overrides of the trial with these values."""
         return (*self.fixed, *overrides_of(chosen))

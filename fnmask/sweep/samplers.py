@@ -1,5 +1,6 @@
 """What proposes the next trial: Optuna's samplers, asked for whole combinations, none of them twice."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -28,7 +29,7 @@ _REDRAWS = 20
 LARGEST_LISTED_SPACE = 20_000
 
 
-def build_sampler(name: SamplerName, *, seed: int, space: Space, session: int = 1) -> BaseSampler:
+def build_sampler(name: SamplerName, *, seed: int, space: Space, session: int = 1, max_retries: int = 0) -> BaseSampler:
     """The sampler of a worker.
 
     Args:
@@ -36,6 +37,7 @@ def build_sampler(name: SamplerName, *, seed: int, space: Space, session: int = 
         seed: should differ between workers and between calls: equal seeds propose the same trials.
         space: what is searched.
         session: what has failed in it is not proposed again.
+        max_retries: the same of what was lost with so many workers and one more.
     """
     with quietly():
         return JointSampler(
@@ -43,7 +45,7 @@ def build_sampler(name: SamplerName, *, seed: int, space: Space, session: int = 
             space,
             unique=name in UNIQUE,
             history=TPE_HISTORY if name == "tpe" else None,
-            session=session,
+            tried=functools.partial(tried, session=session, max_retries=max_retries),
             seed=seed,
         )
 
@@ -77,15 +79,22 @@ class JointSampler(BaseSampler):
         space: the parameters, in order, with their conditions.
         unique: never propose a combination of choices twice while there is another.
         history: show the inner sampler this many finished trials at most; None: all.
-        session: see `claims.tried`.
+        tried: gives the keys of what has been tried, see `claims.tried`.
         seed: of the choice among what is left.
     """
 
     def __init__(
-        self, inner: BaseSampler, space: Space, *, unique: bool, history: int | None, session: int, seed: int
+        self,
+        inner: BaseSampler,
+        space: Space,
+        *,
+        unique: bool,
+        history: int | None,
+        tried: Callable[[Sequence[FrozenTrial]], set[str]],
+        seed: int,
     ) -> None:
         self._inner, self._space, self._unique = inner, space, unique
-        self._history, self._session = history, session
+        self._history, self._keys = history, tried
         self._random = np.random.default_rng(seed)
         self._drawn: dict[str, Any] = {}
         self._n_settled, self._settled = 0, set[str]()
@@ -137,9 +146,9 @@ class JointSampler(BaseSampler):
         """As `claims.tried`. Finished trials stay as they are, so those up to the first other one are read once."""
         ahead = enumerate(trials[self._n_settled :], self._n_settled)
         settled = next((place for place, trial in ahead if not trial.state.is_finished()), len(trials))
-        self._settled |= tried(trials[self._n_settled : settled], self._session)
+        self._settled |= self._keys(trials[self._n_settled : settled])
         self._n_settled = settled
-        return self._settled | tried(trials[settled:], self._session)
+        return self._settled | self._keys(trials[settled:])
 
     def _draw_once(self, seen: Any, trial: FrozenTrial) -> dict[str, Any]:
         relative = self._inner.sample_relative(seen, trial, self._infer(seen, trial))

@@ -70,7 +70,7 @@ def _dry_run(plan: Plan, composer: Composer, url: URL, console: Console) -> int:
     _say(console, describe_plan(plan, (*plan.controls, *known)))
     from fnmask.sweep.probe import describe_estimate, probe
 
-    n_trials = plan.n_trials + (len(known) if plan.study.n_trials is None else 0)
+    n_trials = plan.budget(len(plan.controls) + len(known))
     _say(console, describe_estimate(probe(plan), n_trials * plan.study.seeds, n_workers=max(1, plan.study.n_workers)))
     return 0
 

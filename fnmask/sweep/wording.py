@@ -18,7 +18,7 @@ def describe_plan(plan: Plan, controls: Sequence[Control] | None = None, *, n_tr
     """
     controls = plan.controls if controls is None else controls
     if n_trials is None:
-        n_trials = plan.n_trials + (len(controls) - len(plan.controls) if plan.study.n_trials is None else 0)
+        n_trials = plan.budget(len(controls))
     seeds = "" if plan.study.seeds == 1 else f", each with {plan.study.seeds} seeds"
     lines = [f"sweep {plan.name}: {n_trials} trials, {len(controls)} of them controls{seeds}"]
     lines += [f"  {key} = {text}" for key, text in plan.space.describe().items()]

@@ -73,7 +73,11 @@ class Worker:
             # Equal seeds would propose equal trials, in every worker and again in every call.
             seed += begun + 1_000_003 * self.index
         self.study.sampler = build_sampler(
-            self.plan.study.sampler, seed=seed % 2**31, space=self.plan.space, session=self.begun.rules.session
+            self.plan.study.sampler,
+            seed=seed % 2**31,
+            space=self.plan.space,
+            session=self.begun.rules.session,
+            max_retries=self.plan.study.max_retries,
         )
         if self.plan.pruner.optuna is not None:
             self.study.pruner = self.plan.pruner.optuna

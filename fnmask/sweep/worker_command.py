@@ -51,6 +51,8 @@ def work(
     index = os.getpid() if index is None else index
     try:
         url = storage_url(storage, project_root())
+        if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
+            raise ConfigError([f"study.storage: there is no database {url.database}. Begin a sweep first."])
         study = load_study(open_storage(url, heartbeat_s=10, on_stale=lambda *_: None), study_name)
         address = override_of_setting("study.storage", url.render_as_string(hide_password=False))
         arguments = [*study.user_attrs[ARGUMENTS], *overrides, address]

@@ -416,10 +416,10 @@ def test_what_has_been_tried(study, dead_process):
     run(study, by, fail="interrupted")
     keys = [combination_key(chosen) for chosen in GRID]
     # An interrupted one has to be run again.
-    assert tried(study.trials, 1) == {keys[0], keys[1]}
-    assert tried(study.trials, 2) == {keys[0]}
+    assert tried(study.trials, 1, 2) == {keys[0], keys[1]}
+    assert tried(study.trials, 2, 2) == {keys[0]}
     study.enqueue_trial(dict(GRID[3]))
-    assert tried(study.trials, 2) == {keys[0], keys[3]}
+    assert tried(study.trials, 2, 2) == {keys[0], keys[3]}
 
 
 def test_equal_numbers_of_other_types_are_other_combinations():

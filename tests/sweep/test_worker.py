@@ -405,7 +405,6 @@ def test_a_tradeoff_is_measured_against_the_control(begin_sweep, work):
     assert [run.tag("control") for run in begun.store.runs(begun.parent_run_id)] == ["plain", "", ""]
 
 
-@pytest.mark.xfail(strict=True, reason="what waits is asked for before a control that is missing, again and again")
 def test_a_trial_waits_for_its_control_and_is_queued_behind_it_when_that_fails(begin_sweep, work):
     begun = begin_sweep(*MEASURED)
     # Another worker has the control.
@@ -521,7 +520,6 @@ def test_a_store_that_is_away_does_not_lose_a_trial_of_several_seeds(begin_sweep
     assert [row[1] for row in told(begun)] == ["failed:crash", "complete"]
 
 
-@pytest.mark.xfail(strict=True, reason="what a hook raises ends the worker, and every later one at the same trial")
 def test_a_hook_that_fails_for_one_trial_fails_that_trial(begin_sweep, work, monkeypatch):
     def hook(trial, chosen):
         if trial.number == 1:
