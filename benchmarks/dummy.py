@@ -115,7 +115,7 @@ def work(words: Sequence[str], trial: DummyTrial, *, index: int = 0, begun: Begu
     """Be a worker of the sweep until it is over; returns how it ended."""
     context, composer = compose(words)
     if begun is None:
-        begun = join(make_plan(composer, words, check_options=False), composer)
+        begun = join(make_plan(composer, words, with_options=False), composer)
     with Interruption() as interruption:
         return run_worker(begun, context, trial, DummyBench(), interruption=interruption, index=index)
 

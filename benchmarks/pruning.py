@@ -78,7 +78,8 @@ def replay(trials: Sequence[Finished], rule: DominanceRule) -> Replay:
         given_up=(len(trials) - len(kept)) / max(1, n_searched),
         saved=epochs_left / sum(len(trial.curve) for trial in trials),
         lost_front=(len(set(front) - set(kept)), len(front)),
-        lost_volume=1 - remaining / whole if whole else 0.0,
+        # Rounding must not make it a gain.
+        lost_volume=max(0.0, 1 - remaining / whole) if whole else 0.0,
     )
 
 

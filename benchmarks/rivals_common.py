@@ -1,4 +1,4 @@
-"""What every contestant of a sweep does in a trial. For any Python with MLflow: contestants have environments of their own.
+"""What every contestant of a sweep does in a trial. It needs Python alone: contestants have their own environments.
 
 A contestant is a script that is given the path of a request: a JSON file with
 

@@ -1,7 +1,7 @@
 """Studies and tracking stores that have held thousands of trials, made in seconds.
 
-Asking Optuna to take over finished trials costs about 30 ms for each of them, and MLflow takes longer still. So rows are
-copied in the databases themselves: every synthetic trial is a copy of a real one that the worker has left, with
+Asking Optuna to take over finished trials costs about 30 ms for each of them, and MLflow takes longer still. So rows
+are copied in the databases themselves: every synthetic trial is a copy of a real one that the worker has left, with
 parameters, score and run of its own; every synthetic run is a copy of a real run, down to its last metric.
 """
 

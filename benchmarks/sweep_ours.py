@@ -10,6 +10,7 @@ import io
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class _NotingTrial(DummyTrial):
 
     def __call__(self, *arguments: Any, **options: Any) -> Result:
         """See `DummyTrial`."""
-        began_s = _now()
+        began_s = time.time()
         place = take_number(Path(self._request["folder"]))
         sleep_s = self._request["sleeps"][place] if self._request["sleeps"] else 0.0
         self._epoch_s = sleep_s / EPOCHS
@@ -85,18 +86,12 @@ def _work(
 ) -> None:
     words = words_for(request)
     context, composer = compose(words)
-    begun = join(make_plan(composer, words, check_options=False), composer)
+    begun = join(make_plan(composer, words, with_options=False), composer)
     wait(_READY_S)
     with Interruption() as interruption:
         verdict = run_worker(begun, context, make_trial(request), DummyBench(), interruption=interruption, index=index)
     if verdict != "finished":
         raise RuntimeError(f"the sweep has ended as {verdict}")
-
-
-def _now() -> float:
-    import time
-
-    return time.time()
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ MOST = 1.5
 
 
 class OnDemand(Interruption):
-    """Lets a worker begin its next trial when it is told to, and notes when the trial has passed from phase to phase."""
+    """Lets a worker begin its next trial when it is told to, and notes when the trial passes from phase to phase."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

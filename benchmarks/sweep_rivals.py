@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.rivals_common import ALPHA, RATE, REQUEST, SCORE
+from benchmarks.sweep_overhead import milliseconds
 from benchmarks.tables import NOTHING, spread, table, target
 from benchmarks.timing import Timings, interleave
 
@@ -164,12 +165,20 @@ def seconds_per_trial(trials: Sequence[Mapping[str, float]], warmup: int = _WARM
     return (counted[-1] - counted[0]) / (len(counted) - 1)
 
 
-def report(folder: Path, n_trials: int, rounds: int, log: Callable[[str], None]) -> list[str]:
+def report(
+    folder: Path,
+    n_trials: int,
+    rounds: int,
+    log: Callable[[str], None],
+    *,
+    only: Sequence[Contestant] = CONTESTANTS,
+) -> list[str]:
     """The table: milliseconds of a trial, ours over each rival's, and what was logged."""
     payload = read_payload(folder)
     logged: dict[str, str] = {}
     about: dict[str, Mapping[str, Any]] = {}
     failures: dict[str, str] = {}
+    first: dict[str, float] = {}
 
     def run(contestant: Contestant) -> float:
         trials = run_contestant(contestant, folder, payload, _WARMUP_TRIALS + n_trials)
@@ -179,18 +188,20 @@ def report(folder: Path, n_trials: int, rounds: int, log: Callable[[str], None])
         return seconds_per_trial(trials)
 
     taking_part = []
-    for contestant in CONTESTANTS:
+    for contestant in only:
         if not contestant.is_there:
             continue
         try:
-            log(f"{contestant.name}: {1e3 * run(contestant):.0f} ms per trial, warming up")
+            first[contestant.name] = run(contestant)
+            log(f"{contestant.name}: {1e3 * first[contestant.name]:.0f} ms per trial, warming up")
             taking_part.append(contestant)
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             failures[contestant.name] = str(error).strip().splitlines()[-1]
             log(str(error))
-    runs = {each.name: lambda each=each: run(each) for each in taking_part}
+    # What has run already has warmed up.
+    runs = {each.name: lambda each=each: first.pop(each.name, None) or run(each) for each in taking_part}
     timings = interleave(runs, reference=OURS.name, rounds=rounds, warmup=1, log=log)
-    rows = [_row(each, timings, logged, about, failures) for each in CONTESTANTS]
+    rows = [_row(each, timings, logged, about, failures) for each in only]
     header = [
         "contestant",
         "ms per trial",
@@ -212,8 +223,6 @@ def _row(
     if each.name not in timings.seconds:
         told = failures.get(each.name, f"not installed: {each.sets_up}")
         return [each.name, *[NOTHING] * 5, told]
-    from benchmarks.sweep_overhead import milliseconds
-
     ratio = timings.ratio(OURS.name, each.name)
     met = target(MOST if each is CALLBACK else None, ratio)
     versions = ", ".join(f"{package} {number}" for package, number in about[each.name]["versions"].items())

@@ -61,7 +61,8 @@ MAY_IMPORT = {
     "sweep.locks": ("binding", "sweep.machine", "sweep.storage"),
     # Then the study, and what is decided by it alone.
     "sweep.study": ("binding", "sweep.storage"),
-    "sweep.claims": ("sweep.grammar", "sweep.machine", "sweep.storage", "sweep.study"),
+    "sweep.recovery": ("sweep.machine", "sweep.storage", "sweep.study"),
+    "sweep.claims": ("sweep.grammar", "sweep.machine", "sweep.recovery", "sweep.storage", "sweep.study"),
     "sweep.best_known": ("sweep.dominance", "sweep.study"),
     "sweep.snapshot": ("sweep.dominance", "sweep.study"),
     "sweep.monitor": ("progress", "sweep.snapshot", "sweep.study"),
@@ -73,9 +74,19 @@ MAY_IMPORT = {
     "sweep.composer": ("config", "hydra_errors", "sweep.grammar"),
     "sweep.narrowing": ("sweep.grammar",),
     "sweep.controls": ("binding", "config", "schema", "sweep.composer", "sweep.grammar", "sweep.space", "sweep.study"),
+    "sweep.preflight": (
+        *("binding", "config", "schema", "sweep.composer", "sweep.grammar", "sweep.samplers", "sweep.space"),
+    ),
     "sweep.plan": (
         *("binding", "config", "schema"),
-        *("sweep.composer", "sweep.constraints", "sweep.controls", "sweep.grammar", "sweep.narrowing"),
+        *(
+            "sweep.composer",
+            "sweep.constraints",
+            "sweep.controls",
+            "sweep.grammar",
+            "sweep.narrowing",
+            "sweep.preflight",
+        ),
         *("sweep.pruners", "sweep.samplers", "sweep.space", "sweep.space_reader", "sweep.study"),
     ),
     "sweep.wording": ("sweep.plan", "sweep.study"),
@@ -84,7 +95,7 @@ MAY_IMPORT = {
     "sweep.begin": (
         *("binding", "config", "open_store", "tracking"),
         *("sweep.best_known", "sweep.claims", "sweep.composer", "sweep.controls", "sweep.locks", "sweep.machine"),
-        *("sweep.plan", "sweep.storage", "sweep.study"),
+        *("sweep.plan", "sweep.recovery", "sweep.storage", "sweep.study"),
     ),
     "sweep.trial_report": (
         *("config", "outcomes", "result", "sweep.dominance", "sweep.pruners", "sweep.seeds", "sweep.study"),
@@ -95,8 +106,16 @@ MAY_IMPORT = {
     ),
     "sweep.worker": (
         *("outcomes", "recording", "result", "tracking"),
-        *("sweep.begin", "sweep.claims", "sweep.composer", "sweep.heartbeat", "sweep.interruption", "sweep.machine"),
-        *("sweep.samplers", "sweep.storage", "sweep.study", "sweep.training", "sweep.trial_report"),
+        *("sweep.begin", "sweep.claims", "sweep.composer", "sweep.controls", "sweep.heartbeat", "sweep.interruption"),
+        *(
+            "sweep.machine",
+            "sweep.recovery",
+            "sweep.samplers",
+            "sweep.storage",
+            "sweep.study",
+            "sweep.training",
+            "sweep.trial_report",
+        ),
     ),
     "sweep.join": (
         *("backend", "result", "trial", "workbench"),
@@ -111,7 +130,7 @@ MAY_IMPORT = {
         *("backend", "binding", "compare", "cli"),
         *("sweep.begin", "sweep.composer", "sweep.interruption", "sweep.join", "sweep.launch", "sweep.locks"),
         *("sweep.machine", "sweep.monitor", "sweep.plan", "sweep.probe", "sweep.storage", "sweep.study"),
-        "sweep.wording",
+        *("sweep.wording", "tracking.passwords"),
     ),
     "train": (
         *("backend", "binding", "config", "hydra_errors", "open_store", "presets", "progress", "recording", "trial"),
@@ -306,7 +325,7 @@ def test_starts_without_a_backend(words, told, request):
     [
         (["path", "train.py", "-m", "+sweeps=quickstart", "study.n_workers=2"], "hydra/launcher=joblib"),
         (["path", "train.py", "-m", "+sweeps=quickstart", "loss.target=raod"], "Did you mean road?"),
-        (["module", "fnmask", "worker", "--study", "none"], "There are: none. Begin one with train.py --multirun."),
+        (["module", "fnmask", "worker", "--study", "none"], "study.storage: there is no database"),
     ],
     ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else "",
 )

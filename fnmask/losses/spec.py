@@ -55,6 +55,11 @@ class Timing:
         """Epochs of the plain loss alone; the shape `step` waits for the end of the ramp."""
         return self.warmup_epochs + (self.ramp_epochs if self.ramp_shape == "step" else 0.0)
 
+    @property
+    def full_epochs(self) -> float:
+        """Epochs before the mask is at full strength."""
+        return self.warmup_epochs + self.ramp_epochs
+
     def build_gate(self) -> RecallGate | None:
         """The collapse guard of a new run."""
         if self.recall_off is None:

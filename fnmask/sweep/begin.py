@@ -1,7 +1,9 @@
 """A sweep that has begun: study, stores and rules, for the sweeper that begins it and the workers that join it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import optuna
@@ -10,22 +12,25 @@ from sqlalchemy.engine import URL
 from fnmask.binding import ConfigError
 from fnmask.config import digest
 from fnmask.sweep.best_known import find_best_known
-from fnmask.sweep.claims import Rules, Verdict, judge, recover, requeue_lost
+from fnmask.sweep.claims import Rules, Verdict, judge
 from fnmask.sweep.composer import Composer
 from fnmask.sweep.controls import make_best_known
 from fnmask.sweep.locks import StudyLocks
 from fnmask.sweep.machine import describe_process, is_local, this_process
 from fnmask.sweep.plan import Plan
+from fnmask.sweep.recovery import recover, requeue_lost
 from fnmask.sweep.storage import open_storage, storage_url
 from fnmask.sweep.study import (
+    ARGUMENTS,
     BUDGET,
     CONTROLS,
     FINGERPRINT,
+    FULL_EPOCHS,
+    MACHINE,
     PARENT_RUN_ID,
     RUN_ID,
     SESSION,
     STOP,
-    WORKER,
     Control,
     begin_session,
     check_fingerprint,
@@ -33,11 +38,16 @@ from fnmask.sweep.study import (
     outcome_of,
     settle_controls,
     settled_controls,
+    written_controls,
 )
 from fnmask.tracking.lineage import lineage_tags
 
 if TYPE_CHECKING:
     from fnmask.tracking.mlflow_store import MlflowStore
+
+
+# Seconds without a finished trial after which a study of another machine may be taken over.
+_LEFT_ALONE_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,6 @@ class Begun:
 
     def verdict(self) -> Verdict | None:
         """How the sweep has ended, as far as it has; None: there are trials to run."""
-
         self.recover()
         attributes = self.study.user_attrs
         stopped = attributes.get(STOP) == attributes[SESSION]
@@ -110,20 +119,30 @@ def begin(plan: Plan, composer: Composer, arguments: Sequence[str]) -> Begun:
     url = storage_url(plan.study.storage, plan.base.root)
     locks, storage = StudyLocks(url, plan.name), open_study_storage(plan)
     study = open_study(storage, name=plan.name, directions=plan.study.directions, fingerprint=plan.fingerprint)
-    check_machine(study, locks, plan)
+    check_machine(study, locks, plan, beginning=True)
+    controls = settle_controls(study, (*plan.controls, *best_known_controls(plan, composer, storage)))
+    n_trials = plan.budget(len(controls))
     # Before the workers start: of several that make MLflow's tables at once all but one would crash.
     store = open_store(plan.base)
     parent_run_id = None
     if store is not None:
-        tags = lineage_tags(plan.base.root) | {"fnmask.fingerprint": digest(plan.fingerprint)}
-        parent_run_id = store.open_sweep(study=plan.name, tags=tags, params=plan.fingerprint)
-    controls = settle_controls(study, (*plan.controls, *best_known_controls(plan, composer, storage)))
+        parent_run_id = store.open_sweep(
+            study=plan.name,
+            run_id=study.user_attrs.get(PARENT_RUN_ID),
+            tags=lineage_tags(plan.base.root) | {"fnmask.fingerprint": digest(plan.fingerprint)},
+            params=plan.fingerprint,
+        )
     begin_session(
         study,
-        # Not the address of the storage, which may hold a password.
-        arguments=[text for text in arguments if not text.lstrip("+~").startswith("study.storage")],
-        n_trials=plan.budget(len(controls)),
-        parent_run_id=parent_run_id,
+        {
+            # Not the address of the storage, which may hold a password.
+            ARGUMENTS: [text for text in arguments if not text.lstrip("+~").startswith("study.storage")],
+            CONTROLS: written_controls(controls),
+            BUDGET: n_trials,
+            FULL_EPOCHS: plan.full_epochs,
+            PARENT_RUN_ID: parent_run_id,
+            MACHINE: this_process(),
+        },
     )
     return Begun(plan, composer, url, storage, locks, study, store, parent_run_id, rules_of(plan, study))
 
@@ -199,8 +218,15 @@ def rules_of(plan: Plan, study: optuna.Study) -> Rules:
     )
 
 
-def check_machine(study: optuna.Study, locks: StudyLocks, plan: Plan) -> None:
+def check_machine(study: optuna.Study, locks: StudyLocks, plan: Plan, *, beginning: bool = False) -> None:
     """Queue again what dead workers left; refuse an SQLite study that is at work on another machine.
+
+    Args:
+        study: the study.
+        locks: its locks.
+        plan: the sweep.
+        beginning: the sweep is begun here, perhaps since the project has moved: a study that was long left alone may be
+            taken over. A worker only joins where the sweep was begun.
 
     Raises:
         ConfigError: says who uses it, and what to use instead.
@@ -208,15 +234,21 @@ def check_machine(study: optuna.Study, locks: StudyLocks, plan: Plan) -> None:
 
     with locks.claim():
         recover(study, plan.study.max_retries)
-    running, here = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]), this_process()
+    here = this_process()
+    owner = study.user_attrs.get(MACHINE, here)
     if storage_url(plan.study.storage, plan.base.root).get_backend_name() != "sqlite":
         return
-    for trial in running:
-        process = trial.user_attrs.get(WORKER, here)
-        if not is_local(process) and process.get("host") != here["host"]:
-            raise ConfigError(
-                [
-                    f"study.storage: trial {trial.number} is being run by {describe_process(process)}, and SQLite is "
-                    "for one machine. Use PostgreSQL: study.storage=postgresql+psycopg2://USER@HOST/DATABASE"
-                ]
-            )
+    if is_local(owner) or owner.get("host") == here["host"]:
+        return
+    trials = study.get_trials(deepcopy=False)
+    running = any(trial.state == optuna.trial.TrialState.RUNNING for trial in trials)
+    # Optuna writes naive local times.
+    now = datetime.now()
+    ages_s = [(now - trial.datetime_complete).total_seconds() for trial in trials if trial.datetime_complete]
+    if not beginning or running or min(ages_s, default=math.inf) < _LEFT_ALONE_S:
+        raise ConfigError(
+            [
+                f"study.storage: the study is at work by {describe_process(owner)}, and SQLite is for one machine. Use "
+                "PostgreSQL: study.storage=postgresql+psycopg2://USER@HOST/DATABASE"
+            ]
+        )

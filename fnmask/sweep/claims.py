@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import optuna
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from fnmask.sweep.grammar import Value
-from fnmask.sweep.machine import Process, is_dead
-from fnmask.sweep.storage import quietly
+from fnmask.sweep.machine import Process
+from fnmask.sweep.recovery import params_of, recover
+from fnmask.sweep.storage import STORAGE_ERRORS, patiently, quietly
 from fnmask.sweep.study import (
     ATTEMPT,
     CONTROL,
@@ -23,7 +23,6 @@ from fnmask.sweep.study import (
     OVERRIDES,
     REASON,
     REFERENCE,
-    RETRY_OF,
     SESSION,
     STOP,
     WORKER,
@@ -33,9 +32,6 @@ from fnmask.sweep.study import (
 
 # There is nothing to run now: others are at it (`wait`), or this is how the sweep has ended.
 Verdict = Literal["wait", "finished", "stopped", "incomplete", "interrupted"]
-
-# What a trial that is run again takes over. Its numbers and its run belong to the one that was lost.
-_INHERITED = (CONTROL, OVERRIDES, REFERENCE, HELD, RETRY_OF)
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ def claim_trial(
         mark = {**worker, SESSION: rules.session}
         try:
             chosen = trial.user_attrs[HELD] if CONTROL in trial.user_attrs else suggest(trial)
-        except (StorageInternalError, UpdateFinishedTrialError, SQLAlchemyError):
+        except (*STORAGE_ERRORS, UpdateFinishedTrialError):
             raise
         except Exception as error:  # of the user's hook
             trial.set_user_attr(WORKER, mark)
@@ -109,7 +105,7 @@ def claim_trial(
             trial.set_user_attr(REASON, f"study.hook: {type(error).__name__}: {error}")
             study.tell(trial, state=TrialState.FAIL)
             return "wait"
-        storage.record_heartbeat(trial._trial_id)
+        patiently(lambda: storage.record_heartbeat(trial._trial_id))
         # A running trial without this mark was never begun: whoever sees it holds the lock that this process held.
         trial.set_user_attr(WORKER, mark)
     return Claimed(trial, chosen)
@@ -128,16 +124,20 @@ def judge(trials: Sequence[FrozenTrial], rules: Rules, *, stopped: bool = False)
     """Why no trial is begun now; None: one is."""
     n_finished = sum(trial.state in FINISHED for trial in trials)
     n_running = sum(trial.state == TrialState.RUNNING for trial in trials)
-    if n_finished >= rules.n_trials:
+    lacking = _lacking_controls(trials, rules.controls)
+    if n_finished >= rules.n_trials and not lacking:
         return "finished"
     if stopped:
         return "interrupted"
     if failures_in_a_row(trials, rules) >= rules.max_failures:
         return "stopped"
+    waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
+    # No sweep is finished without its controls, even one whose budget has been lowered.
+    if _missing_control(trials, rules.controls) is not None or any(CONTROL in trial.user_attrs for trial in waiting):
+        return None
     if n_finished + n_running >= rules.n_trials:
         return "wait"
-    waiting = any(trial.state == TrialState.WAITING for trial in trials)
-    if waiting or _missing_control(trials, rules.controls) is not None:
+    if waiting:
         return None
     exhausted = (
         not _missing_combinations(trials, rules)
@@ -149,50 +149,6 @@ def judge(trials: Sequence[FrozenTrial], rules: Rules, *, stopped: bool = False)
         # What runs now may yet be lost, and then has to be run again.
         return "wait" if n_running else "incomplete"
     return None
-
-
-def recover(study: Study, max_retries: int) -> int:
-    """Fail the trials of dead workers, and queue them to be run again. Call with the study's claim lock held.
-
-    Returns:
-        Number of trials that were lost.
-    """
-    with quietly():
-        # Those of other machines; each is handed to the storage's `on_stale`, which is `requeue_lost`.
-        optuna.storages.fail_stale_trials(study)
-    lost = 0
-    for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-        worker = trial.user_attrs.get(WORKER)
-        if worker is None or is_dead(worker):
-            # It may have been told, by a worker that ended right after, while this one was looking.
-            told = study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-            if told.state == TrialState.FAIL:
-                requeue_lost(study, trial, max_retries)
-                lost += 1
-    return lost
-
-
-def requeue_lost(study: Study, trial: FrozenTrial, max_retries: int) -> None:
-    """Queue the trial of a dead worker to be run again, unless it has killed too many of them."""
-    attempt = int(trial.user_attrs.get(ATTEMPT, 0)) + 1
-    if attempt <= max_retries:
-        requeue(study, trial, attempt=attempt)
-
-
-def requeue(study: Study, trial: FrozenTrial, *, attempt: int) -> None:
-    """Queue a copy of a trial. One that was never begun leaves nothing to copy."""
-    params = _params(trial)
-    attributes = {key: trial.user_attrs[key] for key in _INHERITED if key in trial.user_attrs}
-    if params or CONTROL in attributes:
-        study.enqueue_trial(
-            params, user_attrs={RETRY_OF: trial.number, **attributes, ATTEMPT: attempt}, skip_if_exists=False
-        )
-
-
-def is_queued_again(trials: Sequence[FrozenTrial], number: int) -> bool:
-    """Whether a copy of the trial was queued, or has run since."""
-    first = trials[number].user_attrs.get(RETRY_OF, number)
-    return any(trial.number > number and trial.user_attrs.get(RETRY_OF) == first for trial in trials)
 
 
 def failures_in_a_row(trials: Sequence[FrozenTrial], rules: Rules) -> int:
@@ -212,12 +168,24 @@ def failures_in_a_row(trials: Sequence[FrozenTrial], rules: Rules) -> int:
 def tried(trials: Sequence[FrozenTrial], session: int, max_retries: int) -> set[str]:
     """Keys of the combinations that have been run, or are being run, or have failed in this session for good."""
     searched = [trial for trial in trials if CONTROL not in trial.user_attrs]
-    return {combination_key(_params(trial)) for trial in searched if _is_tried(trial, session, max_retries)}
+    return {combination_key(params_of(trial)) for trial in searched if _is_tried(trial, session, max_retries)}
 
 
 def combination_key(params: Mapping[str, Any]) -> str:
     """The same for the same values; tells 1 from 1.0 and true."""
     return json.dumps(params, sort_keys=True)
+
+
+def _lacking_controls(trials: Sequence[FrozenTrial], controls: Sequence[Control]) -> bool:
+    """Whether a control has not finished."""
+    if not controls:
+        return False
+    finished = {
+        (trial.user_attrs[CONTROL], trial.user_attrs.get(REFERENCE))
+        for trial in trials
+        if trial.state in FINISHED and CONTROL in trial.user_attrs
+    }
+    return any((control.name, control.reference) not in finished for control in controls)
 
 
 def _missing_control(trials: Sequence[FrozenTrial], controls: Sequence[Control]) -> Control | None:
@@ -251,11 +219,6 @@ def _has_failed(trial: FrozenTrial, session: int, max_retries: int) -> bool:
     return outcome.startswith("failed") or given_up
 
 
-def _params(trial: FrozenTrial) -> dict[str, Any]:
-    """Its values, those too that it has been given and not yet asked for."""
-    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-
-
 def _enqueue_next(study: Study, trials: Sequence[FrozenTrial], rules: Rules) -> None:
     """Queue what has to come before the sampler's own: a missing control, whatever else is queued."""
     control = _missing_control(trials, rules.controls)
@@ -270,6 +233,6 @@ def _enqueue_next(study: Study, trials: Sequence[FrozenTrial], rules: Rules) -> 
     elif rules.grid is not None and not any(trial.state == TrialState.WAITING for trial in trials):
         missing = _missing_combinations(trials, rules)
         # What failed in an earlier session comes last: it must not use up every session's patience.
-        failed = [combination_key(_params(trial)) for trial in trials if trial.state == TrialState.FAIL]
+        failed = [combination_key(params_of(trial)) for trial in trials if trial.state == TrialState.FAIL]
         fewest = min(failed.count(combination_key(chosen)) for chosen in missing)
         study.enqueue_trial(dict(next(c for c in missing if failed.count(combination_key(c)) == fewest)))

@@ -14,6 +14,8 @@ from fnmask.config import MOVES_NOTHING, TrialConfig, check
 from fnmask.hydra_errors import HYDRA_ERRORS, explain, is_complaint
 from fnmask.sweep.grammar import Value
 
+_MOST_COMPOSED = 64
+
 
 class Composer:
     """Composes jobs as Hydra's launchers do, from the master config of a multirun."""
@@ -64,6 +66,9 @@ class Composer:
 
     def _compose_anew(self, overrides: tuple[str, ...]) -> DictConfig:
         if overrides not in self._composed:
+            # Values that only Hydra can set, such as lists, may be new in every trial.
+            while len(self._composed) >= _MOST_COMPOSED:
+                del self._composed[next(iter(self._composed))]
             self._composed[overrides] = self._loader.load_sweep_config(self._master, list(overrides))
         return copy.deepcopy(self._composed[overrides])
 

@@ -122,6 +122,21 @@ def _check_measurable(study: StudyConfig, intervals: Sequence[str]) -> None:
         )
 
 
+def localize(overrides: Sequence[str], fixed: Sequence[str]) -> tuple[str, ...]:
+    """Overrides of a control on another machine than the one where the sweep was begun.
+
+    Args:
+        overrides: as they were written down there.
+        fixed: those of every trial here, with what differs here.
+    """
+
+    def is_local(text: str) -> bool:
+        key = text.lstrip("+").partition("=")[0]
+        return key == "root" or key.startswith(("dataset.", "tracking"))
+
+    return (*(text for text in overrides if not is_local(text)), *filter(is_local, [*overrides, *fixed]))
+
+
 def setting_of(config: TrialConfig, overrides: Sequence[str], durations: Sequence[str]) -> list[str]:
     """Loss and weighting of a trial as overrides that mean the same in another study.
 

@@ -53,6 +53,11 @@ class Interruption:
         if self.received == signal.SIGUSR2 and callable(previous):
             previous(self.received, None)
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether a person asked for it, rather than the system."""
+        return self.is_requested and self.received == signal.SIGINT
+
     def check(self) -> None:
         """Go on, unless what runs here is to be cut short.
 

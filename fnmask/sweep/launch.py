@@ -1,6 +1,5 @@
 """Workers in other processes: a job of Hydra's launcher is a worker that pulls trials, not a trial."""
 
-import logging
 import os
 import shutil
 import subprocess
@@ -14,8 +13,6 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fnmask.binding import ConfigError
 from fnmask.sweep.locks import SAFE_SQLITE_WORKERS, too_many_workers
-
-_LOG = logging.getLogger(__name__)
 
 IN_PROCESS = "BasicLauncher"
 
@@ -64,7 +61,8 @@ class WorkerJob:
         master: the config of the multirun.
         arguments: the command line's overrides.
         study_name: of the sweep, to call its folders by.
-        n_workers: how many there are, to share the machine's devices and cores.
+        n_workers: how many there are.
+        n_here: how many share the cores of one machine.
     """
 
     context: HydraContext
@@ -72,6 +70,7 @@ class WorkerJob:
     arguments: tuple[str, ...]
     study_name: str
     n_workers: int
+    n_here: int
 
     def __call__(self, cfg: DictConfig) -> str:
         """Run trials to the end of the sweep; returns how it ended."""
@@ -83,9 +82,9 @@ class WorkerJob:
         from fnmask.sweep.plan import make_plan
 
         index, parent = int(HydraConfig.get().job.num), os.getppid()
-        share_machine(index, self.n_workers)
+        share_machine(index, self.n_here)
         composer = Composer(self.context.config_loader, self.master)
-        plan = make_plan(composer, self.arguments, check_options=False)
+        plan = make_plan(composer, self.arguments, with_options=False)
         begun = join(plan, composer)
         with Interruption() as interruption:
             verdict = train_here(begun, self.context, interruption=interruption, index=index)
@@ -133,7 +132,10 @@ def _visible_gpus() -> list[str]:
         return [device for device in given.split(",") if device]
     if shutil.which("nvidia-smi") is None:
         return []
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=False).stdout
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=False).stdout
+    except subprocess.TimeoutExpired:
+        return []
     return [str(place) for place, line in enumerate(listed.splitlines()) if line.startswith("GPU ")]
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL
@@ -116,7 +116,7 @@ class StudyLocks:
                     return
         raise ConfigError([too_many_workers(SAFE_SQLITE_WORKERS + 1)])
 
-    def _open(self, kind: Literal["sweep", "claim"] | str) -> IO[str]:
+    def _open(self, kind: str) -> IO[str]:
         assert self._database is not None
         # Names that differ only in what a file's name cannot hold must not share a lock.
         readable = re.sub(r"[^\w.-]+", "_", self._study_name)

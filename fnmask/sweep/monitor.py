@@ -1,6 +1,7 @@
 """What a person sees of a sweep, wherever its workers run: one live display, or plain lines in a pipe or CI."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -50,7 +51,9 @@ class SweepMonitor:
         self._study, self._directions, self._console = study, dict(directions), console
         self._n_trials, self._on_look = n_trials, on_look
         self._seen: dict[int, tuple[str, int]] = {}
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        # A log of CI is no terminal, even where it says that it is one.
+        interactive = console.is_terminal and not os.environ.get("CI")
+        self._live = Live(console=console, auto_refresh=False, transient=True) if interactive else None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="monitor", daemon=True)
 

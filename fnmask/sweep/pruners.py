@@ -24,12 +24,14 @@ class Pruner:
         optuna: a pruner of Optuna's, for one objective.
         dominance: the rule for several.
         min_seeds: seeds of a trial below which it could never decide.
+        is_aligned: compares trials at their first decision, which must therefore come at the same epoch in all.
     """
 
     unit: Literal["never", "epoch", "seed"] = "never"
     optuna: BasePruner | None = None
     dominance: DominanceRule | None = None
     min_seeds: int = 1
+    is_aligned: bool = False
 
     def check(self, n_directions: int, seeds: int) -> None:
         """Refuse a study that it cannot serve.
@@ -60,7 +62,7 @@ def none() -> Pruner:
 def asha(*, min_epochs: Annotated[int, Ge(1)], reduction: Annotated[int, Ge(2)]) -> Pruner:
     """Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934)."""
     pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=min_epochs, reduction_factor=reduction)
-    return Pruner("epoch", pruner)
+    return Pruner("epoch", pruner, is_aligned=True)
 
 
 def hyperband(
@@ -70,7 +72,7 @@ def hyperband(
     pruner = optuna.pruners.HyperbandPruner(
         min_resource=min_epochs, max_resource=max(min_epochs, max_epochs), reduction_factor=reduction
     )
-    return Pruner("epoch", pruner)
+    return Pruner("epoch", pruner, is_aligned=True)
 
 
 def median(*, n_startup_trials: Annotated[int, Ge(0)], n_warmup_epochs: Annotated[int, Ge(0)]) -> Pruner:

@@ -8,7 +8,7 @@ from datetime import datetime
 from optuna.trial import FrozenTrial, TrialState
 
 from fnmask.sweep.dominance import hypervolume, pareto_front, to_scores
-from fnmask.sweep.study import EPOCH, FINISHED, LABEL, outcome_of
+from fnmask.sweep.study import CONTROL, EPOCH, FINISHED, LABEL, outcome_of
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Snapshot:
         lost: died with their worker or were interrupted; queued again unless that happened too often.
         best: label and objectives of the best finished trial; of several objectives, that of the best first one.
         front: number of trials on the Pareto front.
-        hypervolume: what the front dominates, down to the worst value seen in each objective, in points; None for one
-            objective. It compares moments of one sweep, not two sweeps.
+        hypervolume: what the front dominates, down to the worst that a control reaches in each objective, in points;
+            None for one objective, and before a control has finished. It compares moments of one sweep, not two sweeps.
         left_s: time left, from the median trial and the number of workers; None while nothing is known.
     """
 
@@ -76,7 +76,8 @@ def take_snapshot(
     ]
     scores = [to_scores(trial.values, directions) for trial in complete]
     best = max(range(len(complete)), key=lambda place: scores[place][0], default=None)
-    worst = [min(column) for column in zip(*scores, strict=True)]
+    of_controls = [score for trial, score in zip(complete, scores, strict=True) if CONTROL in trial.user_attrs]
+    worst = [min(column) for column in zip(*of_controls, strict=True)]
     front = [scores[place] for place in pareto_front(scores)]
     return Snapshot(
         n_trials=n_trials,
@@ -88,7 +89,7 @@ def take_snapshot(
         lost=outcomes.count("lost") + outcomes.count("interrupted"),
         best=None if best is None else (label_of(complete[best]), tuple(complete[best].values)),
         front=len(front),
-        hypervolume=hypervolume(front, worst) if len(directions) > 1 and scores else None,
+        hypervolume=hypervolume(front, worst) if len(directions) > 1 and worst else None,
         left_s=_time_left(trials, running, n_trials - done),
     )
 

@@ -30,6 +30,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
 Done = TypeVar("Done")
 
+# What a database raises that is away, or that cannot do what it is asked.
+STORAGE_ERRORS = (StorageInternalError, SQLAlchemyError)
+
 
 def storage_url(given: str | None, root: Path) -> URL:
     """The address of a study's storage.
@@ -62,14 +65,18 @@ def storage_url(given: str | None, root: Path) -> URL:
 class PatientStorage(optuna.storages.RDBStorage):
     """Optuna's storage, which waits for a database that is away instead of failing the trial that has something to say.
 
-    Doing twice what the database may have done before its answer was lost is harmless here: a trial that was made twice
-    is found without a worker's mark, and one that was told twice has been told.
+    Doing twice what the database may have done before its answer was lost is harmless: a running trial that was made
+    twice is found without a worker's mark, and one that was told twice has been told. But a trial that was queued twice
+    would be run twice: that is left to those who can look whether it was.
     """
 
 
 def _waiting(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def wait(self: PatientStorage, *given: Any, **named: Any) -> Any:
+        template = method.__name__.endswith("create_new_trial") and (named.get("template_trial") or given[1:2])
+        if template and template != (None,):
+            return method(self, *given, **named)
         return patiently(lambda: method(self, *given, **named))
 
     return wait
@@ -140,7 +147,8 @@ def patiently(action: Callable[[], Done], *, patience_s: float = PATIENCE_S) -> 
         except (StorageInternalError, DBAPIError) as error:
             # Optuna wraps what goes wrong at a commit, and nothing else.
             cause = error if isinstance(error, DBAPIError) else error.__cause__
-            if not isinstance(cause, OperationalError | InterfaceError) or time.monotonic() > deadline_s:
+            away = isinstance(cause, OperationalError | InterfaceError) and "disk is full" not in str(cause)
+            if not away or time.monotonic() > deadline_s:
                 raise
             _LOG.warning("The study's storage does not answer (%s); trying again.", type(cause).__name__)
             time.sleep(pause_s)

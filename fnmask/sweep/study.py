@@ -39,6 +39,10 @@ CONTROLS = "fnmask:controls"
 BUDGET = "fnmask:n_trials"
 PARENT_RUN_ID = "fnmask:parent_run_id"
 STOP = "fnmask:stop"
+# Epochs before every mask that the search can choose is at full strength.
+FULL_EPOCHS = "fnmask:full_epochs"
+# Where the sweep was begun last.
+MACHINE = "fnmask:machine"
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -87,7 +91,8 @@ def open_study(
     )
     stored = study.user_attrs.get(FINGERPRINT)
     if stored is None:
-        if study.get_trials(deepcopy=False) or len(study.directions) != len(directions):
+        foreign = [direction.name.lower() for direction in study.directions] != list(directions.values())
+        if study.get_trials(deepcopy=False) or foreign:
             raise ConfigError([f"study.name: {name!r} is a study that fnmask did not begin. Give study.name=ANOTHER."])
         with quietly():
             study.set_metric_names(list(directions))
@@ -113,19 +118,14 @@ def check_fingerprint(name: str, stored: Mapping[str, Any], fingerprint: Mapping
         raise ConfigError([f"study.name: {name!r} was begun with other settings:", *differences, advice])
 
 
-def begin_session(study: Study, *, arguments: Sequence[str], n_trials: int, parent_run_id: str | None) -> int:
+def begin_session(study: Study, attributes: Mapping[str, Any]) -> int:
     """Write down what workers need to join this call of the sweep.
 
     Returns:
         Its number, from 1. What failed or was stopped in an earlier one is forgiven.
     """
     session = int(study.user_attrs.get(SESSION, 0)) + 1
-    for key, value in {
-        ARGUMENTS: list(arguments),
-        BUDGET: n_trials,
-        PARENT_RUN_ID: parent_run_id,
-        SESSION: session,
-    }.items():
+    for key, value in {**attributes, SESSION: session}.items():
         study.set_user_attr(key, value)
     return session
 
@@ -140,15 +140,17 @@ def settle_controls(study: Study, controls: Sequence[Control]) -> tuple[Control,
 
     Others that are asked for now, such as for a seed that was added, come after them.
     """
-    stored = settled_controls(study.user_attrs.get(CONTROLS, ()))
+    written = study.user_attrs.get(CONTROLS)
+    stored = settled_controls(written or ())
     known = {(control.name, control.reference) for control in stored}
     # A best known that came up later is no part of what this study was begun with.
-    new = [c for c in controls if (c.name, c.reference) not in known and not (stored and c.name == "best_known")]
-    settled = (*stored, *new)
-    if new:
-        entries = [vars(control) | {"held": dict(control.held)} for control in settled]
-        study.set_user_attr(CONTROLS, entries)
-    return settled
+    new = [c for c in controls if (c.name, c.reference) not in known and (written is None or c.name != "best_known")]
+    return (*stored, *new)
+
+
+def written_controls(controls: Sequence[Control]) -> list[dict[str, Any]]:
+    """Controls as they are written down in a study."""
+    return [vars(control) | {"held": dict(control.held)} for control in controls]
 
 
 def settled_controls(entries: Sequence[Mapping[str, Any]]) -> tuple[Control, ...]:

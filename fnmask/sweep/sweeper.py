@@ -25,9 +25,10 @@ from fnmask.sweep.locks import StudyBusyError, StudyLocks
 from fnmask.sweep.machine import is_local
 from fnmask.sweep.monitor import SweepMonitor
 from fnmask.sweep.plan import Plan, make_plan
-from fnmask.sweep.storage import storage_url
-from fnmask.sweep.study import STOP, WORKER, Control, finished, stop_session
+from fnmask.sweep.storage import STORAGE_ERRORS, storage_url
+from fnmask.sweep.study import SESSION, STOP, WORKER, Control, finished, stop_session
 from fnmask.sweep.wording import describe_plan
+from fnmask.tracking.passwords import hide_passwords
 
 # Sweep outcome -> exit code. A refused one (code 2) trained nothing.
 EXIT_CODES = {"finished": 0, "error": 1, "stopped": 3, "incomplete": 4, "interrupted": 130}
@@ -54,6 +55,8 @@ def sweep(context: HydraContext, master: DictConfig, arguments: Sequence[str]) -
         check_workers(master, plan.study.n_workers, url.get_backend_name())
         if plan.study.dry_run:
             return _dry_run(plan, composer, url, console)
+        if url.get_backend_name() != "sqlite":
+            open_study_storage(plan)  # says what is wrong with a server, before the first lock is asked of it
         with StudyLocks(url, plan.name).sweep():
             begun = begin(plan, composer, arguments)
             return _Call(begun, context, master, tuple(arguments), console).run()
@@ -91,13 +94,21 @@ class _Call:
         _say(self.console, describe_plan(begun.plan, begun.rules.controls, n_trials=n_trials))
         if n_finished:
             _say(self.console, f"{n_finished} of {n_trials} trials were finished by an earlier call.")
+        # What a killed call left open.
+        begun.close(None)
         outcome = "error"
         try:
             outcome = "finished" if n_finished >= n_trials else self._drive()
         except KeyboardInterrupt:
             outcome = "interrupted"
-        finally:
+        except STORAGE_ERRORS as error:
+            told = str(error.__cause__ or error).partition("\n")[0]
+            print(f"The study's storage gave up: {told}\nRun the same command again once it is back.", file=sys.stderr)
+            return EXIT_CODES["error"]
+        except BaseException:
             self._close(outcome)
+            raise
+        self._close(outcome)
         self._report(outcome)
         return EXIT_CODES[outcome]
 
@@ -128,7 +139,7 @@ class _Call:
 
     def _watch(self, interruption: Interruption) -> str:
         """Wait for workers elsewhere."""
-        storage = self.begun.url.render_as_string(hide_password=True)
+        storage = hide_passwords({"url": self.begun.url.render_as_string(hide_password=False)})["url"]
         _say(self.console, f"Start workers with: fnmask worker --study {self.begun.plan.name} --storage '{storage}'")
         while not interruption.is_requested:
             verdict = self.begun.verdict()
@@ -140,7 +151,9 @@ class _Call:
     def _launch(self, interruption: Interruption) -> str:
         """Start workers, and again while some of them die but trials get done."""
         name, n_workers = self.begun.plan.name, self.begun.plan.study.n_workers
-        job = WorkerJob(self.context, self.master, self.arguments, name, n_workers)
+        # Jobs of a cluster have cores and devices of their own.
+        n_here = 1 if "Slurm" in launcher_name(self.master) else n_workers
+        job = WorkerJob(self.context, self.master, self.arguments, name, n_workers, n_here)
         fruitless = 0
         while fruitless < _FRUITLESS_LAUNCHES:
             n_finished = len(finished(self.begun.study))
@@ -160,9 +173,10 @@ class _Call:
 
     def _pass_on(self, interruption: Interruption, study: optuna.Study) -> None:
         """Tell workers in other processes to leave after their running trial. Those that are only watched go on."""
-        session = self.begun.rules.session
-        if interruption.is_requested and self.begun.plan.study.n_workers and study.user_attrs.get(STOP) != session:
-            stop_session(study, session)
+        if interruption.is_pressed and self.begun.plan.study.n_workers:
+            attributes = study.user_attrs
+            if attributes.get(STOP) != attributes[SESSION]:
+                stop_session(study, attributes[SESSION])
 
     def _part(self) -> None:
         """Queue what this call's own workers left, once they are gone."""
@@ -170,7 +184,10 @@ class _Call:
         while True:
             self.begun.recover()
             running = self.begun.study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
-            if not any(is_local(trial.user_attrs[WORKER]) for trial in running) or time.monotonic() > deadline_s:
+            if (
+                not any(is_local(trial.user_attrs.get(WORKER, {})) for trial in running)
+                or time.monotonic() > deadline_s
+            ):
                 return
             time.sleep(0.2)
 
@@ -191,7 +208,7 @@ class _Call:
             folder = report_dir(begun.plan.base.root, begun.plan.name)
             try:
                 comparison = write_comparison(begun.store, begun.parent_run_id, folder)
-            except (LookupError, OSError, ValueError) as error:
+            except Exception as error:  # the sweep has ended as it has, whatever becomes of its page
                 _say(self.console, f"No comparison: {error}")
             else:
                 # Already laid out: the console would wrap its lines again.

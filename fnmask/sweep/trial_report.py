@@ -33,6 +33,7 @@ class TrialReport:
         seeds: how many the trial has.
         seed_margin_points: see `StudyConfig`.
         timeout_s: seconds that the trial may take; None: any.
+        full_epochs: epochs before the mask of any trial of the search is at full strength.
     """
 
     study: optuna.Study
@@ -43,6 +44,7 @@ class TrialReport:
     seeds: int
     seed_margin_points: float | None
     timeout_s: float | None
+    full_epochs: float = 0.0
     _began_s: float = field(default_factory=time.monotonic)
     _written: dict[int, list[float]] = field(default_factory=dict)
     _curve: dict[int, list[float]] = field(default_factory=dict)
@@ -57,7 +59,9 @@ class TrialReport:
             config: of the seed.
             control: the plain control, as far as it has finished; asked once an epoch until it is there.
         """
-        full_epochs = config.loss.timing.warmup_epochs + config.loss.timing.ramp_epochs
+        full_epochs = config.loss.timing.full_epochs
+        if self.pruner.is_aligned:
+            full_epochs = max(full_epochs, self.full_epochs)
         known: list[Control] = []
 
         def on_epoch(epoch: int, metrics: Mapping[str, float], matrix: NDArray[np.int64]) -> None:

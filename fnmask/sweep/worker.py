@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 import optuna
@@ -15,14 +16,16 @@ from fnmask.outcomes import classify, describe
 from fnmask.recording import Record
 from fnmask.result import Bench, RunTrial
 from fnmask.sweep.begin import Begun
-from fnmask.sweep.claims import Claimed, Verdict, claim_trial, is_queued_again, requeue
+from fnmask.sweep.claims import Claimed, Verdict, claim_trial
 from fnmask.sweep.composer import check_job
+from fnmask.sweep.controls import localize
 from fnmask.sweep.heartbeat import Heartbeat
 from fnmask.sweep.interruption import Interruption
 from fnmask.sweep.machine import this_process
+from fnmask.sweep.recovery import is_queued_again, requeue
 from fnmask.sweep.samplers import build_sampler
-from fnmask.sweep.storage import quietly
-from fnmask.sweep.study import ATTEMPT, BUDGET, OUTCOME, OVERRIDES, REASON, SESSION, outcome_of
+from fnmask.sweep.storage import patiently, quietly
+from fnmask.sweep.study import ATTEMPT, BUDGET, FULL_EPOCHS, OUTCOME, OVERRIDES, REASON, SESSION, outcome_of
 from fnmask.sweep.training import Training
 from fnmask.sweep.trial_report import TrialReport
 from fnmask.tracking.tracker import MemoryTracker, Outcome
@@ -82,7 +85,7 @@ class Worker:
         if self.plan.pruner.optuna is not None:
             self.study.pruner = self.plan.pruner.optuna
         while not self.interruption.is_requested:
-            claimed = self._claim()
+            claimed = patiently(self._claim)
             if isinstance(claimed, Claimed):
                 self._run_trial(claimed)
             elif claimed == "wait":
@@ -113,8 +116,11 @@ class Worker:
             seeds=plan.study.seeds,
             seed_margin_points=plan.study.seed_margin_points,
             timeout_s=plan.study.trial_timeout_s,
+            full_epochs=self.study.user_attrs.get(FULL_EPOCHS, 0.0),
         )
-        overrides = tuple(trial.user_attrs[OVERRIDES]) if claimed.is_control else plan.overrides(claimed.chosen)
+        overrides = (
+            localize(trial.user_attrs[OVERRIDES], plan.fixed) if claimed.is_control else plan.overrides(claimed.chosen)
+        )
         try:
             folder = f"{plan.name}/{trial.number}"
             cfg = self.begun.composer.compose(overrides, job_number=trial.number, folder=folder)
@@ -125,7 +131,7 @@ class Worker:
                 record = self._run_job(cfg, training)
         except (Exception, KeyboardInterrupt) as error:  # before its run was opened, or after its last number
             record = Record(classify(error), describe(error), None, "", MemoryTracker(), error)
-        told = self._tell(trial, record, report)
+        told = patiently(lambda: self._settle(trial, record, report))
         try:
             record.close(*told)
         except Exception as error:
@@ -145,6 +151,14 @@ class Worker:
         )
         record: Record = returned.return_value
         return record
+
+    def _settle(self, trial: optuna.Trial, record: Record, report: TrialReport) -> tuple[Outcome, str]:
+        """Tell the study how the trial ended.
+
+        One that is run again is told and queued at once: whoever looked in between would take it for missing.
+        """
+        with self.begun.locks.claim() if record.outcome == "interrupted" else nullcontext():
+            return self._tell(trial, record, report)
 
     def _tell(self, trial: optuna.Trial, record: Record, report: TrialReport) -> tuple[Outcome, str]:
         """Tell the study how the trial ended; may be done again after the storage was away.

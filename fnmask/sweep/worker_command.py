@@ -1,6 +1,7 @@
 """`fnmask worker`: a worker in any shell or container, which finds all it needs in the study."""
 
 import os
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +39,7 @@ def work(
         study_name: of a sweep that has begun.
         storage: Optuna storage; None for the project's own SQLite database.
         overrides: what differs here from the sweep's own command line, such as `dataset.root=PATH`.
-        index: number of this worker; None: from its process number.
+        index: number of this worker, for its GPU and its sampler; None: any.
         config_dir: more config files.
 
     Returns:
@@ -48,18 +49,24 @@ def work(
     register_resolvers()
     register()
     console = Console()
-    index = os.getpid() if index is None else index
     try:
         url = storage_url(storage, project_root())
         if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
             raise ConfigError([f"study.storage: there is no database {url.database}. Begin a sweep first."])
-        study = load_study(open_storage(url, heartbeat_s=10, on_stale=lambda *_: None), study_name)
-        address = override_of_setting("study.storage", url.render_as_string(hide_password=False))
-        arguments = [*study.user_attrs[ARGUMENTS], *overrides, address]
+        storage_here = open_storage(url, heartbeat_s=10, on_stale=lambda *_: None)
+        study = load_study(storage_here, study_name)
+        # Hydra keeps a copy of what is composed, which must not hold a password.
+        os.environ["FNMASK_STORAGE"] = url.render_as_string(hide_password=False)
+        arguments = [*study.user_attrs[ARGUMENTS], *overrides, "study.storage='${oc.env:FNMASK_STORAGE}'"]
+        # A name that follows from the settings must not lead an override to another study.
+        arguments.append(override_of_setting("study.name", study_name))
+        storage_here.engine.dispose()
         context, composer = _compose_from(config_dir, arguments)
-        plan = make_plan(composer, arguments, check_options=False)
-        if index < 1000:  # a process number says nothing of the devices here
+        plan = make_plan(composer, arguments, with_options=False)
+        if index is not None:
             share_machine(index, 1)
+        else:  # in a container every process has the same number
+            index = secrets.randbelow(2**31)
         watched = load_study(open_study_storage(plan), study_name)
         monitor = SweepMonitor(
             watched, directions=plan.study.directions, n_trials=study.user_attrs[BUDGET], console=console
@@ -71,7 +78,10 @@ def work(
     except (ConfigError, StudyBusyError) as error:
         print(f"Nothing was trained.\n{error}", file=sys.stderr)
         return REFUSED
-    print(f"Sweep {study_name}: {verdict}. This worker leaves.")
+    why = (
+        " It was stopped, or this worker was; train.py --multirun begins it again." if verdict == "interrupted" else ""
+    )
+    print(f"Sweep {study_name}: {verdict}. This worker leaves.{why}")
     return EXIT_CODES[verdict]
 
 

@@ -43,19 +43,22 @@ class MlflowStore:
         self._artifact_uris: dict[str, str] = {}
         self._client, self._experiment_id = open_experiment(self.root, experiment, create=create)
 
-    def open_sweep(self, *, study: str, tags: Mapping[str, str], params: Mapping[str, object]) -> str:
-        """Open the parent run of a study: a new one, or the one of an earlier, unfinished call.
+    def open_sweep(
+        self, *, study: str, run_id: str | None = None, tags: Mapping[str, str], params: Mapping[str, object]
+    ) -> str:
+        """Open the parent run of a study: the one of an earlier call, where `run_id` still names one, or a new one.
+
+        A run is never found by the study's name: a study of that name in another storage has runs of its own.
 
         Tags replace those of the earlier call; of the parameters only new ones are written, since MLflow refuses to
         change one. Returns the run id; the run's status is `RUNNING`.
         """
         own = {"fnmask.kind": "sweep", "fnmask.study": study, "fnmask.outcome": "running", "fnmask.reason": ""}
-        found = self._search(f"{_IS_SWEEP} and tags.`fnmask.study` = {quote_for_filter(study)}", limit=1)
-        if found:
-            run_id = found[0].run_id
+        found = [run for run in self._search(_IS_SWEEP) if run.run_id == run_id] if run_id else []
+        if run_id and found:
             self._client.update_run(run_id, status="RUNNING")
         else:
-            run_id = self._client.create_run(self._experiment_id, run_name=study, tags=own).info.run_id
+            run_id = str(self._client.create_run(self._experiment_id, run_name=study, tags=own).info.run_id)
         tracker = MlflowTracker(self._client, run_id)
         tracker.set_tags({**tags, **own})
         known = found[0].params if found else {}

@@ -27,7 +27,7 @@ def main() -> None:
 
     def be_worker(index: int) -> int:
         _, composer = compose(words)
-        begun = join(make_plan(composer, words, check_options=False), composer)
+        begun = join(make_plan(composer, words, with_options=False), composer)
         verdict = work(words, DummyTrial(epoch_s), index=index, begun=begun)
         close_if_last(begun)
         return EXIT_CODES[verdict]

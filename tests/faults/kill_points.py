@@ -61,7 +61,7 @@ def fork_worker(words: list[str], root: Path, index: int) -> int:
         with (root / "ledger").open("a", buffering=1) as ledger:
             keep_ledger(ledger)
             _, composer = compose(words)
-            begun = join(make_plan(composer, words, check_options=False), composer)
+            begun = join(make_plan(composer, words, with_options=False), composer)
             work(words, DummyTrial(), index=index, begun=begun)
             close_if_last(begun)
     finally:
@@ -88,7 +88,7 @@ def look(words: list[str], root: Path) -> dict[str, object]:
     from fnmask.tracking.mlflow_store import MlflowStore
 
     _, composer = compose(words)
-    plan = make_plan(composer, words, check_options=False)
+    plan = make_plan(composer, words, with_options=False)
     url = storage_url(plan.study.storage, plan.base.root)
     storage = open_storage(url, heartbeat_s=1, on_stale=lambda *_: None)
     trials = optuna.load_study(study_name=plan.name, storage=storage).get_trials(deepcopy=False)

@@ -13,10 +13,10 @@ from hydra.types import RunMode
 
 from fnmask.binding import ConfigError
 from fnmask.presets import conf_dir
-from fnmask.sweep.claims import requeue_lost
 from fnmask.sweep.composer import Composer
 from fnmask.sweep.plan import make_plan
 from fnmask.sweep.plugin import register
+from fnmask.sweep.recovery import requeue_lost
 from fnmask.sweep.storage import open_storage, storage_url
 from fnmask.sweep.study import open_study
 from fnmask.train import register_resolvers

@@ -6,24 +6,14 @@ from dataclasses import replace
 import pytest
 from optuna.trial import TrialState
 
-from fnmask.sweep.claims import (
-    Claimed,
-    Rules,
-    claim_trial,
-    combination_key,
-    failures_in_a_row,
-    is_queued_again,
-    judge,
-    recover,
-    requeue,
-    requeue_lost,
-    tried,
-)
+from fnmask.sweep.claims import Claimed, Rules, claim_trial, combination_key, failures_in_a_row, judge, tried
 from fnmask.sweep.machine import this_process
+from fnmask.sweep.recovery import is_queued_again, recover, requeue, requeue_lost
 from fnmask.sweep.space_reader import read_space
 from fnmask.sweep.storage import quietly
 from fnmask.sweep.study import (
     ATTEMPT,
+    BUDGET,
     CONTROL,
     HELD,
     OUTCOME,
@@ -197,11 +187,11 @@ def test_a_pruned_trial_counts(study):
 
 
 def test_a_stopped_session_begins_nothing(study):
-    begin_session(study, arguments=(), n_trials=9, parent_run_id=None)
+    begin_session(study, {BUDGET: 9})
     stop_session(study, 1)
     assert claim(study) == "interrupted"
     # What was already finished is finished, and another call goes on.
-    assert judge(study.trials, rules(n_trials=0), stopped=True) == "finished"
+    assert judge(study.trials, rules(n_trials=0, controls=()), stopped=True) == "finished"
     assert run(study, replace(OF_GRID, session=2)) == CONTROLS[0].overrides
 
 
@@ -338,7 +328,7 @@ def test_a_trial_whose_worker_told_and_left_while_it_was_looked_for(study, monke
         end(study, trial)
         return True
 
-    monkeypatch.setattr("fnmask.sweep.claims.is_dead", tell_and_leave)
+    monkeypatch.setattr("fnmask.sweep.recovery.is_dead", tell_and_leave)
     assert recover(study, 2) == 0
     assert [outcome_of(found) for found in study.trials] == ["complete"]
 

@@ -36,7 +36,7 @@ def test_a_worker_without_a_sweep_is_told_which_there_are(reopen):
     assert caught.value.faults == (
         "study.name: 'study' is a study that no sweep has begun. Start train.py --multirun first.",
     )
-    begin_session(study, arguments=(), n_trials=1, parent_run_id=None)
+    begin_session(study, {})
     assert load_study(storage, "study").study_name == "study"
 
 

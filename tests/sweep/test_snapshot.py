@@ -7,7 +7,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fnmask.sweep.snapshot import Running, take_snapshot
-from fnmask.sweep.study import EPOCH, LABEL, OUTCOME
+from fnmask.sweep.study import CONTROL, EPOCH, LABEL, OUTCOME
 
 NOW = datetime(2025, 6, 1, 12, 0, 0)
 MIOU = {"val/miou": "maximize"}
@@ -81,13 +81,18 @@ def test_nothing_yet():
 
 
 def test_of_two_objectives_the_best_is_that_of_the_first_and_the_front_has_a_volume():
-    trials = [complete(4.0, 3.0, label="a"), complete(2.0, 1.0, label="b"), complete(1.0, 2.0), complete(0.0, 5.0)]
+    control = complete(0.0, 5.0)
+    control.user_attrs[CONTROL] = "class_downweight"
+    trials = [complete(4.0, 3.0, label="a"), complete(2.0, 1.0, label="b"), complete(1.0, 2.0), control]
     found = snap(*trials, directions=TWO)
     assert found.best == ("a", (4.0, 3.0))
-    # The third is worse than the second, the fourth than all; the worst seen is a gain of 0 and a cost of 5.
+    # The third is worse than the second, the fourth than all; the worst of a control is a gain of 0 and a cost of 5.
     assert found.front == 2
     # 4 x 2 up to a cost of 3, and 2 x 2 more down to 1.
     assert found.hypervolume == 12.0
+    # A bad trial moves nothing; and without a control there is nothing to measure down to.
+    assert snap(*trials, complete(-50.0, 90.0), directions=TWO).hypervolume == 12.0
+    assert snap(*trials[:3], directions=TWO).hypervolume is None
 
 
 def test_a_running_trial():

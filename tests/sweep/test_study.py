@@ -26,6 +26,7 @@ from fnmask.sweep.study import (
     settle_controls,
     settled_controls,
     stop_session,
+    written_controls,
 )
 
 CONTROLS_OF_TWO_SEEDS = (
@@ -85,8 +86,8 @@ def test_several_directions_have_names(reopen):
 
 def test_a_session_writes_down_what_workers_need(reopen):
     study, _ = reopen()
-    assert begin_session(study, arguments=("seed=0,1",), n_trials=9, parent_run_id=None) == 1
-    assert begin_session(study, arguments=("seed=0,1", "root=/x"), n_trials=12, parent_run_id="r") == 2
+    assert begin_session(study, {ARGUMENTS: ["seed=0,1"], BUDGET: 9, PARENT_RUN_ID: None}) == 1
+    assert begin_session(study, {ARGUMENTS: ["seed=0,1", "root=/x"], BUDGET: 12, PARENT_RUN_ID: "r"}) == 2
     attributes = reopen()[0].user_attrs
     assert [attributes[key] for key in (ARGUMENTS, BUDGET, PARENT_RUN_ID, SESSION)] == [
         *(["seed=0,1", "root=/x"], 12, "r", 2)
@@ -101,17 +102,19 @@ def test_controls_stay_those_that_the_study_was_begun_with(reopen):
     known = Control("best_known", ("loss=soften_fn",), "ref0", {})
     begun = settle_controls(study, (CONTROLS_OF_TWO_SEEDS[0], known))
     assert begun == (CONTROLS_OF_TWO_SEEDS[0], known)
+    begin_session(study, {CONTROLS: written_controls(begun)})
     study, _ = reopen()
     # Another has become the best known since; and a seed was added.
     better = Control("best_known", ("loss=ignore_fn",), "ref0", {})
     settled = settle_controls(study, (*CONTROLS_OF_TWO_SEEDS, better))
     assert settled == (CONTROLS_OF_TWO_SEEDS[0], known, CONTROLS_OF_TWO_SEEDS[1])
+    begin_session(study, {CONTROLS: written_controls(settled)})
     assert settled_controls(reopen()[0].user_attrs[CONTROLS]) == settled
 
 
 def test_a_best_known_that_came_up_later_is_none_of_the_study_s(reopen):
     study, _ = reopen()
-    settle_controls(study, CONTROLS_OF_TWO_SEEDS)
+    begin_session(study, {CONTROLS: written_controls(CONTROLS_OF_TWO_SEEDS)})
     later = Control("best_known", ("loss=soften_fn",), "ref0", {})
     assert settle_controls(study, (*CONTROLS_OF_TWO_SEEDS, later)) == CONTROLS_OF_TWO_SEEDS
 
@@ -121,6 +124,9 @@ def test_a_study_without_controls_may_begin_with_a_best_known(reopen):
     assert settle_controls(study, ()) == ()
     known = Control("best_known", ("loss=soften_fn",), "ref0", {})
     assert settle_controls(study, (known,)) == (known,)
+    # Not when it has begun without one.
+    begin_session(study, {CONTROLS: written_controls(())})
+    assert settle_controls(study, (known,)) == ()
 
 
 def test_the_matrices_of_the_plain_control_of_the_same_reference(reopen):

@@ -14,11 +14,12 @@ from fnmask.metrics.readings import summarize
 from fnmask.outcomes import TrialPruned
 from fnmask.result import Result, measure_tradeoff
 from fnmask.sweep.begin import begin
-from fnmask.sweep.claims import claim_trial, requeue_lost
+from fnmask.sweep.claims import claim_trial
 from fnmask.sweep.interruption import Interruption
 from fnmask.sweep.join import run_worker
 from fnmask.sweep.machine import this_process
 from fnmask.sweep.plan import make_plan
+from fnmask.sweep.recovery import requeue_lost
 from fnmask.sweep.study import ATTEMPT, CONTROL, EPOCH, LABEL, OUTCOME, RETRY_OF, RUN_ID, outcome_of
 from fnmask.sweep.worker import Worker
 from fnmask.tracking.mlflow_run import MlflowTracker
@@ -102,7 +103,7 @@ def begin_sweep(tmp_path, monkeypatch, empty_mlflow, empty_database, composer, l
     def from_words(*words):
         words = (f"root={tmp_path}", "trainer.epochs=2", *words)
         composing = composer(*words, "hydra/job_logging=none", "hydra/hydra_logging=none")
-        return begin(make_plan(composing, words, check_options=False), composing, words)
+        return begin(make_plan(composing, words, with_options=False), composing, words)
 
     return from_words
 

@@ -94,12 +94,21 @@ def test_a_sweep_is_found_again_and_keeps_its_parameters(store: MlflowStore) -> 
     first = store.open_sweep(study="Ann's", tags={"fnmask.note": "1"}, params={"n_trials": 3})
     store.close_sweep(first, "incomplete")
     assert store.find_sweep("Ann's").status == "KILLED"
-    again = store.open_sweep(study="Ann's", tags={"fnmask.note": "2"}, params={"n_trials": 5, "seeds": [0]})
+    again = store.open_sweep(
+        study="Ann's", run_id=first, tags={"fnmask.note": "2"}, params={"n_trials": 5, "seeds": [0]}
+    )
     assert again == first
     run = store.find_sweep("Ann's")
     assert (run.status, run.tag("outcome"), run.tag("note")) == ("RUNNING", "running", "2")
     assert run.params == {"n_trials": "3", "seeds": "[0]"}
     assert store.open_sweep(study="other", tags={}, params={}) != first
+
+
+def test_a_study_of_the_same_name_elsewhere_has_runs_of_its_own(store: MlflowStore) -> None:
+    first = store.open_sweep(study="s", tags={}, params={})
+    assert store.open_sweep(study="s", tags={}, params={}) != first
+    # So has one whose run was deleted.
+    assert store.open_sweep(study="s", run_id="0" * 32, tags={}, params={}) != first
 
 
 def test_sweeps_are_found_by_name_id_or_age(store: MlflowStore) -> None:
