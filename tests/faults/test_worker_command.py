@@ -3,6 +3,7 @@
 import signal
 import sys
 
+import optuna
 import pytest
 from sweeping import BUDGET, QUICKSTART, Running, check_books, run_sweep, sqlite, train_command
 
@@ -42,6 +43,26 @@ def test_a_worker_joins_a_sweep_that_runs_in_its_own_process(tmp_path):
     worker = Running(worker_command(sqlite(tmp_path)), tmp_path)
     assert (sweep.end(), worker.end()) == (0, 0), sweep.text + worker.text
     check_books(tmp_path, "quickstart", sqlite(tmp_path), budget=BUDGET)
+
+
+def test_a_password_is_left_nowhere(tmp_path, database):
+    secret = database.replace("@", ":s3cret@", 1)
+    code, text = run_sweep(
+        tmp_path, *QUICKSTART, "study.n_trials=3", "trainer.epochs=1", storage="${oc.env:STORAGE}", STORAGE=secret
+    )
+    assert code == 0, text
+    more = Running(
+        train_command(tmp_path, *QUICKSTART, "trainer.epochs=1", "study.n_workers=0", storage="${oc.env:STORAGE}"),
+        tmp_path,
+        STORAGE=secret,
+    )
+    more.wait_for("Start workers with")
+    worker = Running([*worker_command(secret)[:-2]], tmp_path / "elsewhere", FNMASK_STORAGE=secret)
+    assert (worker.end(), more.end()) == (0, 0), worker.text + more.text
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+    assert left == []
+    attributes = optuna.load_study(study_name="quickstart", storage=database).user_attrs
+    assert "s3cret" not in str(attributes)
 
 
 def test_what_does_not_fit_is_refused(tmp_path, database):
