@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue
 
 from fnmask.binding import Bound, ConfigError, bind, suggest, validate, with_faults
 from fnmask.class_names import class_indices
@@ -184,10 +185,11 @@ def read_class_names(cfg: DictConfig) -> tuple[str, ...]:
 
 def _plain(cfg: DictConfig, prefix: str = "") -> dict[str, Any]:
     """A config node as plain values, every interpolation resolved."""
-    missing = sorted(OmegaConf.missing_keys(cfg))
-    if missing:
-        raise ConfigError([f"{prefix}{key}: missing. Give {prefix}{key}=VALUE." for key in missing])
-    node = OmegaConf.to_container(cfg, resolve=True)
+    try:
+        node = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue:  # of one of them
+        missing = sorted(OmegaConf.missing_keys(cfg))
+        raise ConfigError(f"{prefix}{key}: missing. Give {prefix}{key}=VALUE." for key in missing) from None
     assert isinstance(node, dict)
     return {str(key): value for key, value in node.items()}
 

@@ -105,7 +105,7 @@ MAY_IMPORT = {
         *("sweep.begin", "sweep.claims", "sweep.controls", "sweep.interruption", "sweep.study", "sweep.trial_report"),
     ),
     "sweep.worker": (
-        *("outcomes", "recording", "result", "tracking"),
+        *("config", "outcomes", "recording", "result", "tracking"),
         *("sweep.begin", "sweep.claims", "sweep.composer", "sweep.controls", "sweep.heartbeat", "sweep.interruption"),
         *(
             "sweep.machine",

@@ -24,7 +24,6 @@ from fnmask.sweep.study import (
     REASON,
     REFERENCE,
     SESSION,
-    STOP,
     WORKER,
     Control,
     outcome_of,
@@ -76,6 +75,8 @@ def claim_trial(
     rules: Rules,
     worker: Process,
     suggest: Callable[[optuna.trial.Trial], Mapping[str, Value]],
+    *,
+    stopped: bool = False,
 ) -> Claimed | Verdict:
     """The trial that this worker runs now, marked as its own, or why there is none.
 
@@ -85,11 +86,12 @@ def claim_trial(
         rules: see `Rules`.
         worker: this process.
         suggest: asks a trial of the search for its values.
+        stopped: the sweep is to end.
     """
     with quietly():
         recover(study, rules.max_retries)
         trials = study.get_trials(deepcopy=False)
-        verdict = judge(trials, rules, stopped=study.user_attrs.get(STOP) == rules.session)
+        verdict = judge(trials, rules, stopped=stopped)
         if verdict is not None:
             return verdict
         _enqueue_next(study, trials, rules)

@@ -153,11 +153,16 @@ def _dirname(overrides: Sequence[str], wording: DictConfig) -> str:
 
 def check_job(cfg: DictConfig) -> TrialConfig:
     """Check a composed job config that still has Hydra's node."""
-    choices = {str(group): str(option) for group, option in cfg.hydra.runtime.choices.items() if "/" not in str(group)}
     job = cfg.copy()
     with open_dict(job):
         del job["hydra"]
-    return check(job, choices)
+    return check(job, chosen_options(cfg))
+
+
+def chosen_options(cfg: DictConfig) -> dict[str, str]:
+    """Config group -> the option that was chosen, of a config that still has Hydra's node."""
+    choices = cfg.hydra.runtime.choices
+    return {str(group): str(option) for group, option in choices.items() if "/" not in str(group)}
 
 
 def fixed_settings(cfg: DictConfig) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from fnmask.sweep.pruners import Pruner
 from fnmask.sweep.seeds import is_clearly_worse
 from fnmask.sweep.study import CURVE, EPOCH, SEED_VALUES
 
+# Seconds between two notes of how far a trial is.
+_SHOWN_EVERY_S = 0.2
+
 
 @dataclass
 class TrialReport:
@@ -45,6 +48,7 @@ class TrialReport:
     seed_margin_points: float | None
     timeout_s: float | None
     full_epochs: float = 0.0
+    _shown_s: float = -math.inf
     _began_s: float = field(default_factory=time.monotonic)
     _written: dict[int, list[float]] = field(default_factory=dict)
     _curve: dict[int, list[float]] = field(default_factory=dict)
@@ -67,7 +71,10 @@ class TrialReport:
         def on_epoch(epoch: int, metrics: Mapping[str, float], matrix: NDArray[np.int64]) -> None:
             done = self.n_seeds_done * config.trainer.epochs + epoch
             shown = [done, self.seeds * config.trainer.epochs, round(metrics["val/miou"], 6)]
-            self.trial.set_user_attr(EPOCH, shown)
+            # Nobody looks more often; and epochs that pass in no time are many.
+            if time.monotonic() - self._shown_s > _SHOWN_EVERY_S or epoch == config.trainer.epochs:
+                self.trial.set_user_attr(EPOCH, shown)
+                self._shown_s = time.monotonic()
             if self.timeout_s is not None and time.monotonic() - self._began_s > self.timeout_s:
                 raise TrialTimeout(f"longer than study.trial_timeout_s={self.timeout_s:g} at epoch {epoch}")
             if self._seeds_done:

@@ -12,12 +12,13 @@ from omegaconf import DictConfig
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
+from fnmask.config import check
 from fnmask.outcomes import classify, describe
 from fnmask.recording import Record
 from fnmask.result import Bench, RunTrial
 from fnmask.sweep.begin import Begun
 from fnmask.sweep.claims import Claimed, Verdict, claim_trial
-from fnmask.sweep.composer import check_job
+from fnmask.sweep.composer import chosen_options
 from fnmask.sweep.controls import localize
 from fnmask.sweep.heartbeat import Heartbeat
 from fnmask.sweep.interruption import Interruption
@@ -25,7 +26,7 @@ from fnmask.sweep.machine import this_process
 from fnmask.sweep.recovery import is_queued_again, requeue
 from fnmask.sweep.samplers import build_sampler
 from fnmask.sweep.storage import patiently, quietly
-from fnmask.sweep.study import ATTEMPT, BUDGET, FULL_EPOCHS, OUTCOME, OVERRIDES, REASON, SESSION, outcome_of
+from fnmask.sweep.study import ATTEMPT, BUDGET, FULL_EPOCHS, OUTCOME, OVERRIDES, REASON, SESSION, STOP, outcome_of
 from fnmask.sweep.training import Training
 from fnmask.sweep.trial_report import TrialReport
 from fnmask.tracking.tracker import MemoryTracker, Outcome
@@ -84,6 +85,7 @@ class Worker:
         )
         if self.plan.pruner.optuna is not None:
             self.study.pruner = self.plan.pruner.optuna
+        self._full_epochs = self.study.user_attrs.get(FULL_EPOCHS, 0.0)
         while not self.interruption.is_requested:
             claimed = patiently(self._claim)
             if isinstance(claimed, Claimed):
@@ -100,7 +102,14 @@ class Worker:
             # A later call of the same command may have another budget.
             rules = replace(self.begun.rules, session=attributes[SESSION], n_trials=attributes[BUDGET])
             try:
-                return claim_trial(self.study, self.begun.storage, rules, self._process, self.plan.space.suggest)
+                return claim_trial(
+                    self.study,
+                    self.begun.storage,
+                    rules,
+                    self._process,
+                    self.plan.space.suggest,
+                    stopped=attributes.get(STOP) == attributes[SESSION],
+                )
             except UpdateFinishedTrialError:
                 # The lock was lost with a connection, and another process took this claim for a dead one's.
                 return "wait"
@@ -116,7 +125,7 @@ class Worker:
             seeds=plan.study.seeds,
             seed_margin_points=plan.study.seed_margin_points,
             timeout_s=plan.study.trial_timeout_s,
-            full_epochs=self.study.user_attrs.get(FULL_EPOCHS, 0.0),
+            full_epochs=self._full_epochs,
         )
         overrides = (
             localize(trial.user_attrs[OVERRIDES], plan.fixed) if claimed.is_control else plan.overrides(claimed.chosen)
@@ -143,7 +152,8 @@ class Worker:
     def _run_job(self, cfg: DictConfig, training: Training) -> Record:
         """Run the trial as a job of Hydra's: with its folder, its log file and its callbacks."""
         returned = run_job(
-            task_function=lambda _: training.run(check_job(cfg)),
+            # Hydra hands over a copy without its own node.
+            task_function=lambda job: training.run(check(job, chosen_options(cfg))),
             config=cfg,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",

@@ -20,6 +20,7 @@ from fnmask.sweep.study import (
     OVERRIDES,
     REFERENCE,
     RETRY_OF,
+    STOP,
     WORKER,
     Control,
     begin_session,
@@ -60,7 +61,8 @@ OF_GRID = rules(controls=CONTROLS, grid=GRID)
 
 def claim(study, by=OF_GRID, *, worker=HERE, space=SPACE):
     """What the worker is given: a trial, or the verdict."""
-    claimed = claim_trial(study, study.storage_for_tests, by, worker, space.suggest)
+    stopped = study.user_attrs.get(STOP) == by.session
+    claimed = claim_trial(study, study.storage_for_tests, by, worker, space.suggest, stopped=stopped)
     return claimed.trial if isinstance(claimed, Claimed) else claimed
 
 

@@ -203,7 +203,8 @@ def test_a_narrow_display_shortens_labels_and_keeps_the_epochs(width):
     assert ("…" in rows[1]) == (width == 60)
 
 
-def test_on_a_terminal_the_display_is_drawn_and_lines_go_above_it(study):
+def test_on_a_terminal_the_display_is_drawn_and_lines_go_above_it(study, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
     console = Console(file=io.StringIO(), width=100, force_terminal=True, legacy_windows=False)
     study.set_user_attr(BUDGET, 3)
     with watch(study, console):
@@ -216,3 +217,13 @@ def test_on_a_terminal_the_display_is_drawn_and_lines_go_above_it(study):
     assert "best: val/miou 0.500   plain" in text
     # Lines of trials that begin or go on are for those who have no display.
     assert "trial 1: ignore_fn road" not in text
+
+
+def test_in_ci_there_are_plain_lines_even_on_a_terminal(study, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, legacy_windows=False)
+    with watch(study, console):
+        end(study, begin(study, "plain"), "complete", 0.5)
+    text = console.file.getvalue()
+    assert "[complete] trial 0 plain" in text
+    assert "━" not in text
