@@ -10,6 +10,8 @@ from typing import Any
 from rivals_common import ALPHA, RATE, REQUEST, SCORE, TPE, read_request, run_epochs, score_of, write_about
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+# By default a search with a model has one trial started at a time.
+os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(read_request()["n_workers"])
 
 import optuna
 import ray

@@ -45,7 +45,8 @@ a repository, where MLflow does not ask git about every run.
 A trial sleeps {trial_s:g} s in four epochs. *Efficiency*: the sleep of all trials, over the number of workers times the
 seconds from the first `datetime_start` to the last `datetime_complete` in Optuna; with the range over {rounds} rounds.
 Workers are processes that have imported everything, and are connected, before the first trial. *Lost*: the time of a
-worker per trial that is no sleep. All workers, databases and MLflow share the cores named above.
+worker per trial that is no sleep; *computed*: what of it a core has worked for the worker. All workers, both databases
+and whatever else runs share the cores named above, and equal trials end together: the worst that can be.
 """,
     "Parallel workers beside others": """
 A trial sleeps {trial_s:g} s in the mean, the same list of them for all contestants; log-normal ones have a standard

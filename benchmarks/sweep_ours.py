@@ -49,7 +49,7 @@ class _NotingTrial(DummyTrial):
 
 def words_for(request: Mapping[str, Any]) -> list[str]:
     """The command line of the sweep."""
-    changes = {"study.sampler": request.get("sampler", "tpe"), "study.name": NAME}
+    changes = {"study.sampler": "tpe", "study.name": NAME}
     return words_of(Path(request["folder"]), request["storage"], request["n_trials"], **changes)
 
 
@@ -73,7 +73,8 @@ def run(request: Mapping[str, Any], make_trial: Callable[[Mapping[str, Any]], Du
         process.join()
     if beginning.exitcode or any(process.exitcode for process in workers):
         raise RuntimeError("a worker has failed")
-    write_about(request, versions={}, search=f"{request.get('sampler', 'tpe')}")
+    computed_s = sum(float(path.read_text()) for path in Path(request["folder"]).glob("computed*"))
+    write_about(request, versions={}, search="TPE", computed_s=computed_s)
 
 
 def _begin(request: Mapping[str, Any]) -> None:
@@ -88,8 +89,11 @@ def _work(
     context, composer = compose(words)
     begun = join(make_plan(composer, words, with_options=False), composer)
     wait(_READY_S)
+    before_s = time.process_time()
     with Interruption() as interruption:
         verdict = run_worker(begun, context, make_trial(request), DummyBench(), interruption=interruption, index=index)
+    # A file for each worker: they end at the same time.
+    Path(request["folder"], f"computed{index}").write_text(str(time.process_time() - before_s))
     if verdict != "finished":
         raise RuntimeError(f"the sweep has ended as {verdict}")
 

@@ -42,7 +42,8 @@ def main() -> None:
         workers -= {pid for pid in workers if os.waitpid(pid, os.WNOHANG)[0]}
         if kills >= n_kills or not workers:
             continue
-        for pid in chance.sample(sorted(workers), chance.choice([1, 1, 1, len(workers)])):
+        at_once = min(chance.choice([1, 1, 1, len(workers)]), n_kills - kills)
+        for pid in chance.sample(sorted(workers), at_once):
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             workers.remove(pid)
