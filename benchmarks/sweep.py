@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _sections(given: Any, databases: Databases) -> list[tuple[str, Callable[[], list[str]], dict[str, Any]]]:
     scale = sweep_parallel.Scale()
-    rounds, n_trials, rival_rounds, kinds, samplers = 30, 25, 5, databases.kinds, SAMPLERS
+    rounds, n_trials, rival_rounds, kinds, samplers = 30, 20, 5, databases.kinds, SAMPLERS
     if given.quick:
         scale = sweep_parallel.Scale(workers=(1, 2), trial_s=0.4, per_worker=2, rounds=1, compared=2)
         rounds, n_trials, rival_rounds, samplers = 2, 3, 1, SAMPLERS[:1]

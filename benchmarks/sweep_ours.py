@@ -53,7 +53,7 @@ def words_for(request: Mapping[str, Any]) -> list[str]:
     return words_of(Path(request["folder"]), request["storage"], request["n_trials"], **changes)
 
 
-def run(request: Mapping[str, Any], make_trial: Callable[[Mapping[str, Any]], DummyTrial] = _NotingTrial) -> None:
+def run(request: Mapping[str, Any]) -> None:
     """Begin the sweep and be its workers."""
     if request.get("tracking"):
         os.environ["MLFLOW_TRACKING_URI"] = request["tracking"]
@@ -63,10 +63,7 @@ def run(request: Mapping[str, Any], make_trial: Callable[[Mapping[str, Any]], Du
     beginning.start()
     beginning.join()
     barrier = fork.Barrier(request["n_workers"])
-    workers = [
-        fork.Process(target=_work, args=(request, index, barrier.wait, make_trial))
-        for index in range(request["n_workers"])
-    ]
+    workers = [fork.Process(target=_work, args=(request, i, barrier.wait)) for i in range(request["n_workers"])]
     for process in workers:
         process.start()
     for process in workers:
@@ -82,16 +79,16 @@ def _begin(request: Mapping[str, Any]) -> None:
         begin_dummy(words_for(request))
 
 
-def _work(
-    request: Mapping[str, Any], index: int, wait: Callable[[float], int], make_trial: Callable[..., DummyTrial]
-) -> None:
+def _work(request: Mapping[str, Any], index: int, wait: Callable[[float], int]) -> None:
     words = words_for(request)
     context, composer = compose(words)
     begun = join(make_plan(composer, words, with_options=False), composer)
     wait(_READY_S)
     before_s = time.process_time()
     with Interruption() as interruption:
-        verdict = run_worker(begun, context, make_trial(request), DummyBench(), interruption=interruption, index=index)
+        verdict = run_worker(
+            begun, context, _NotingTrial(request), DummyBench(), interruption=interruption, index=index
+        )
     # A file for each worker: they end at the same time.
     Path(request["folder"], f"computed{index}").write_text(str(time.process_time() - before_s))
     if verdict != "finished":

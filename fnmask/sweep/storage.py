@@ -15,7 +15,14 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+    SQLAlchemyError,
+)
 
 from fnmask.binding import ConfigError
 
@@ -144,10 +151,12 @@ def patiently(action: Callable[[], Done], *, patience_s: float = PATIENCE_S) -> 
     while True:
         try:
             return action()
-        except (StorageInternalError, DBAPIError) as error:
+        except (StorageInternalError, DBAPIError, PendingRollbackError) as error:
             # Optuna wraps what goes wrong at a commit, and nothing else.
-            cause = error if isinstance(error, DBAPIError) else error.__cause__
-            away = isinstance(cause, OperationalError | InterfaceError) and "disk is full" not in str(cause)
+            cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+            # Optuna asks again in a transaction that was cut off, of which SQLAlchemy then complains.
+            away = isinstance(cause, OperationalError | InterfaceError | PendingRollbackError)
+            away = away and "disk is full" not in str(cause)
             if not away or time.monotonic() > deadline_s:
                 raise
             _LOG.warning("The study's storage does not answer (%s); trying again.", type(cause).__name__)
