@@ -131,10 +131,11 @@ class JointSampler(BaseSampler):
         self._inner.reseed_rng()
 
     def _draw(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
-        seen: Any = _Excerpt(study, self._history)
+        trials = study.get_trials(deepcopy=False)
+        seen: Any = _Excerpt(study, trials, self._history)
         if not self._unique:
             return self._draw_once(seen, trial)
-        done = self._tried(study.get_trials(deepcopy=False))
+        done = self._tried(trials)
         for _ in range(_REDRAWS):
             drawn = self._draw_once(seen, trial)
             if combination_key(drawn) not in done:
@@ -179,9 +180,10 @@ class _Excerpt:
     No controls: they have no parameters, and most samplers relate only those that all finished trials have.
     """
 
-    def __init__(self, study: Study, limit: int | None) -> None:
-        self._study, self._limit = study, limit
-        self._kept: list[FrozenTrial] | None = None
+    def __init__(self, study: Study, trials: Sequence[FrozenTrial], limit: int | None) -> None:
+        self._study = study
+        searched = [trial for trial in trials if CONTROL not in trial.user_attrs]
+        self._kept = searched if limit is None else _excerpt(searched, study.directions, limit)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
@@ -190,9 +192,6 @@ class _Excerpt:
         self, deepcopy: bool = True, states: Sequence[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
         """What Optuna's samplers call."""
-        if self._kept is None:
-            trials = [t for t in self._study.get_trials(deepcopy=False) if CONTROL not in t.user_attrs]
-            self._kept = trials if self._limit is None else _excerpt(trials, self._study.directions, self._limit)
         return [trial for trial in self._kept if states is None or trial.state in states]
 
     def get_trials(self, deepcopy: bool = True, states: Sequence[TrialState] | None = None) -> list[FrozenTrial]:

@@ -1,8 +1,10 @@
 """One trial of a sweep: a training for each of its seeds, measured against the control of the same seed."""
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from optuna.trial import TrialState
@@ -54,6 +56,8 @@ class Training:
     claimed: Claimed
     overrides: Sequence[str]
     report: TrialReport
+    _matrices: Any = None
+    _has_looked: bool = False
 
     def run(self, config: TrialConfig) -> Record:
         """Train every seed, beginning with the config's own.
@@ -131,8 +135,9 @@ class Training:
 
     def _find_control(self, place: int) -> Control:
         """The matrix of the plain control of the same seed, when it has finished."""
-        matrices = find_control_matrices(self.begun.study, self._reference)
-        return None if matrices is None else np.array(matrices[place], np.int64)
+        if self._matrices is None and (self._is_control_awaited or not self._has_looked):
+            self._matrices, self._has_looked = find_control_matrices(self.begun.study, self._reference), True
+        return None if self._matrices is None else np.array(self._matrices[place], np.int64)
 
     def _await_control(self, place: int) -> Control:
         """The same, after another worker is done with it; None where the search has no such control.
@@ -140,9 +145,7 @@ class Training:
         Raises:
             ControlLost: it failed; the trial is queued again, behind a new attempt at its control.
         """
-        plain = [control for control in self.begun.rules.controls if control.name == "plain"]
-        exists = any(control.reference == self._reference for control in plain)
-        while (found := self._find_control(place)) is None and exists:
+        while (found := self._find_control(place)) is None and self._is_control_awaited:
             # It may have finished between two looks.
             if not self._is_control_running() and self._find_control(place) is None:
                 raise ControlLost("The plain control that this trial is measured against has failed.")
@@ -156,7 +159,13 @@ class Training:
         plain = [trial for trial in running if trial.user_attrs.get(CONTROL) == "plain"]
         return any(trial.user_attrs.get(REFERENCE) == self._reference for trial in plain)
 
-    @property
+    @functools.cached_property
+    def _is_control_awaited(self) -> bool:
+        """Whether the sweep has a plain control of this trial's reference; one that has none finds an older call's."""
+        plain = [control for control in self.begun.rules.controls if control.name == "plain"]
+        return any(control.reference == self._reference for control in plain)
+
+    @functools.cached_property
     def _reference(self) -> str:
         return str(self.claimed.trial.user_attrs[REFERENCE])
 

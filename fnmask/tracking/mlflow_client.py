@@ -38,7 +38,7 @@ __all__ = [
     "Param",
     "Run",
     "RunTag",
-    "get_artifact_repository",
+    "artifacts_of",
     "list_experiments",
     "open_experiment",
 ]
@@ -100,6 +100,19 @@ def open_experiment(root: Path, name: str, *, create: bool) -> tuple[MlflowClien
 def list_experiments(client: MlflowClient) -> dict[str, str]:
     """Names of the experiments that are not deleted, by id."""
     return {str(found.experiment_id): str(found.name) for found in client.search_experiments()}
+
+
+def artifacts_of(client: MlflowClient, run_id: str, artifact_uri: str | None) -> ArtifactRepository:
+    """Where the files of a run lie.
+
+    Args:
+        client: of the store.
+        run_id: of the run.
+        artifact_uri: from the run, if it is known: the client's own calls ask the store for it, for every run.
+    """
+    if artifact_uri is None:
+        artifact_uri = str(client.get_run(run_id).info.artifact_uri)
+    return get_artifact_repository(artifact_uri, tracking_uri=client.tracking_uri)
 
 
 @contextmanager

@@ -1,11 +1,23 @@
 """One run in MLflow: what is written to it while it goes on, and the record that is read back."""
 
+import functools
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from fnmask.tracking.mlflow_client import Dataset, DatasetInput, InputTag, Metric, MlflowClient, Param, Run, RunTag
+from fnmask.tracking.mlflow_client import (
+    ArtifactRepository,
+    Dataset,
+    DatasetInput,
+    InputTag,
+    Metric,
+    MlflowClient,
+    Param,
+    Run,
+    RunTag,
+    artifacts_of,
+)
 from fnmask.tracking.records import DatasetRecord, RunRecord
 from fnmask.tracking.tracker import check_artifact_name, status_of
 
@@ -19,9 +31,10 @@ _MAX_DIGEST_CHARACTERS = 36
 class MlflowTracker:
     """Reports one run to MLflow. Made by `MlflowStore.start_run`; follows `fnmask.tracking.tracker.Tracker`."""
 
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
+    def __init__(self, client: MlflowClient, run_id: str, artifact_uri: str | None = None) -> None:
         self._client = client
         self.run_id = run_id
+        self._artifact_uri = artifact_uri
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Record the numbers of one step in one call; NaN values are left out."""
@@ -37,7 +50,7 @@ class MlflowTracker:
         with tempfile.TemporaryDirectory() as temporary:
             path = Path(temporary, file_name)
             path.write_bytes(content)
-            self._client.log_artifact(self.run_id, str(path), folder or None)
+            self._artifacts.log_artifact(str(path), folder or None)  # type: ignore[no-untyped-call]
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set or overwrite tags."""
@@ -55,6 +68,10 @@ class MlflowTracker:
         status = status_of(outcome)
         self.set_tags({"fnmask.outcome": outcome, "fnmask.reason": reason})
         self._client.set_terminated(self.run_id, status=status)
+
+    @functools.cached_property
+    def _artifacts(self) -> ArtifactRepository:
+        return artifacts_of(self._client, self.run_id, self._artifact_uri)
 
 
 def dataset_input(record: DatasetRecord) -> DatasetInput:

@@ -9,7 +9,7 @@ from fnmask.tracking.mlflow_client import (
     ArtifactRepository,
     MlflowException,
     Run,
-    get_artifact_repository,
+    artifacts_of,
     list_experiments,
     open_experiment,
 )
@@ -90,8 +90,9 @@ class MlflowStore:
         all_tags = {"fnmask.outcome": "running", **tags}
         if parent_run_id is not None:
             all_tags[_PARENT_TAG] = parent_run_id
-        run_id = self._client.create_run(self._experiment_id, run_name=name, tags=all_tags).info.run_id
-        tracker = MlflowTracker(self._client, run_id)
+        run = self._client.create_run(self._experiment_id, run_name=name, tags=all_tags)
+        run_id = run.info.run_id
+        tracker = MlflowTracker(self._client, run_id, run.info.artifact_uri)
         tracker.log_params(flatten_params(params))
         if datasets:
             self._client.log_inputs(run_id, [dataset_input(record) for record in datasets])
@@ -190,10 +191,7 @@ class MlflowStore:
             return Path(path).read_bytes()
 
     def _artifacts_of(self, run_id: str) -> ArtifactRepository:
-        """Where the files of a run lie. The client's own calls ask the database four times for each file."""
-        if run_id not in self._artifact_uris:
-            self._artifact_uris[run_id] = str(self._client.get_run(run_id).info.artifact_uri)
-        return get_artifact_repository(self._artifact_uris[run_id])
+        return artifacts_of(self._client, run_id, self._artifact_uris.get(run_id))
 
     def _search(self, filter_string: str, *, limit: int | None = None) -> list[RunRecord]:
         """Runs of the experiment that fit, newest first."""

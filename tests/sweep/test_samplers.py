@@ -308,7 +308,7 @@ def test_a_view_of_a_study_lacks_its_controls():
     run(study, CHOICES)
     running = study.ask()
     for limit in (None, 4):
-        seen = _Excerpt(study, limit)
+        seen = _Excerpt(study, study.get_trials(), limit)
         assert numbers(seen.get_trials()) == [1, running.number]
         assert numbers(seen._get_trials(states=[TrialState.COMPLETE])) == [1]
         assert seen.directions == study.directions
