@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from fnmask.backend import load_backend
 from fnmask.binding import ConfigError
 from fnmask.cli import report_dir
-from fnmask.sweep.begin import Begun, begin, best_known_controls, load_study, open_study_storage
+from fnmask.sweep.begin import Begun, begin, best_known_controls
 from fnmask.sweep.composer import Composer
 from fnmask.sweep.interruption import Interruption
 from fnmask.sweep.join import train_here
@@ -24,6 +24,7 @@ from fnmask.sweep.launch import IN_PROCESS, WorkerJob, check_workers, launch_wor
 from fnmask.sweep.locks import StudyBusyError, StudyLocks
 from fnmask.sweep.machine import is_local
 from fnmask.sweep.monitor import SweepMonitor
+from fnmask.sweep.open_study import load_study, open_study_storage
 from fnmask.sweep.plan import Plan, make_plan
 from fnmask.sweep.storage import STORAGE_ERRORS, storage_url
 from fnmask.sweep.study import SESSION, STOP, WORKER, Control, finished, stop_session

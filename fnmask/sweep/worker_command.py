@@ -14,7 +14,7 @@ from rich.console import Console
 
 from fnmask.binding import ConfigError
 from fnmask.presets import conf_dir, project_root
-from fnmask.sweep.begin import join, load_study, open_study_storage
+from fnmask.sweep.begin import join
 from fnmask.sweep.composer import Composer
 from fnmask.sweep.grammar import override_of_setting
 from fnmask.sweep.interruption import Interruption
@@ -22,6 +22,7 @@ from fnmask.sweep.join import close_if_last, train_here
 from fnmask.sweep.launch import share_machine
 from fnmask.sweep.locks import StudyBusyError
 from fnmask.sweep.monitor import SweepMonitor
+from fnmask.sweep.open_study import load_study, open_study_storage
 from fnmask.sweep.plan import make_plan
 from fnmask.sweep.plugin import register
 from fnmask.sweep.storage import open_storage, storage_url

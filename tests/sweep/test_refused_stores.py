@@ -6,8 +6,8 @@ from composing import compose_config
 
 from fnmask.binding import ConfigError
 from fnmask.open_store import open_store
-from fnmask.sweep.begin import load_study
 from fnmask.sweep.composer import check_job
+from fnmask.sweep.open_study import load_study
 from fnmask.sweep.study import begin_session
 
 
