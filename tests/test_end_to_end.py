@@ -83,8 +83,9 @@ def test_it_ends_with_the_table_the_page_and_the_next_command(sweep):
     root, printed = sweep
     for expected in (
         *("sweep quickstart: 10 trials, 4 of them controls", "trial 0: plain   (0 of 10 done)"),
-        *("  trial 0: epoch ", "val mIoU", "left", "[complete] trial 0 plain   tradeoff/others_gain 0.000"),
-        *("[complete] trial 9 ", "soften_fn road alpha=0", "mlflow ui", "Sweep quickstart: finished, 10 of 10 trials."),
+        # Epochs may pass between two looks of the display; its own tests read their lines.
+        *("[complete] trial 0 plain   tradeoff/others_gain 0.000", "[complete] trial 9 "),
+        *("soften_fn road alpha=0", "mlflow ui", "Sweep quickstart: finished, 10 of 10 trials."),
     ):
         assert expected in printed
     page = root / "mlruns" / "reports" / "quickstart" / "report.html"
