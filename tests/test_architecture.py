@@ -92,10 +92,13 @@ MAY_IMPORT = {
     "sweep.wording": ("sweep.plan", "sweep.study"),
     "sweep.probe": ("backend", "progress", "trial", "workbench", "sweep.plan"),
     # Then what runs it.
+    "sweep.open_study": (
+        *("binding", "sweep.locks", "sweep.machine", "sweep.plan", "sweep.recovery", "sweep.storage", "sweep.study"),
+    ),
     "sweep.begin": (
-        *("binding", "config", "open_store", "tracking"),
+        *("config", "open_store", "tracking"),
         *("sweep.best_known", "sweep.claims", "sweep.composer", "sweep.controls", "sweep.locks", "sweep.machine"),
-        *("sweep.plan", "sweep.recovery", "sweep.storage", "sweep.study"),
+        *("sweep.open_study", "sweep.plan", "sweep.recovery", "sweep.storage", "sweep.study"),
     ),
     "sweep.trial_report": (
         *("config", "outcomes", "result", "sweep.dominance", "sweep.pruners", "sweep.seeds", "sweep.study"),
@@ -129,8 +132,8 @@ MAY_IMPORT = {
     "sweep.sweeper": (
         *("backend", "binding", "compare", "cli"),
         *("sweep.begin", "sweep.composer", "sweep.interruption", "sweep.join", "sweep.launch", "sweep.locks"),
-        *("sweep.machine", "sweep.monitor", "sweep.plan", "sweep.probe", "sweep.storage", "sweep.study"),
-        *("sweep.wording", "tracking.passwords"),
+        *("sweep.machine", "sweep.monitor", "sweep.open_study", "sweep.plan", "sweep.probe", "sweep.storage"),
+        *("sweep.study", "sweep.wording", "tracking.passwords"),
     ),
     "train": (
         *("backend", "binding", "config", "hydra_errors", "open_store", "presets", "progress", "recording", "trial"),
@@ -139,8 +142,8 @@ MAY_IMPORT = {
     "sweep.worker_command": (
         *("binding", "presets", "train"),
         *("sweep.begin", "sweep.composer", "sweep.grammar", "sweep.interruption", "sweep.join", "sweep.launch"),
-        *("sweep.locks", "sweep.monitor", "sweep.plan", "sweep.plugin", "sweep.storage", "sweep.study"),
-        "sweep.sweeper",
+        *("sweep.locks", "sweep.monitor", "sweep.open_study", "sweep.plan", "sweep.plugin", "sweep.storage"),
+        *("sweep.study", "sweep.sweeper"),
     ),
     "cli": ("compare", "tracking", "train", "sweep.worker_command"),
     "__main__": ("cli",),
