@@ -40,7 +40,7 @@ hydra-next: install
 	.venv-hydra-next/bin/python -c "import site; print(site.getsitepackages()[0])" | \
 	  { read -r folder; $(BIN)/python -c "import site; print(site.getsitepackages()[0])" > "$$folder/base.pth"; }
 	.venv-hydra-next/bin/pip install --quiet --disable-pip-version-check --pre 'hydra-core>=1.4.0rc1,<1.5'
-	.venv-hydra-next/bin/python -m pytest -q tests/sweep tests/test_conf.py
+	.venv-hydra-next/bin/python -m pytest -q -W default tests/sweep tests/test_conf.py
 
 check: install
 	$(BIN)/ruff check .
