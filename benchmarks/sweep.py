@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _sections(given: Any, databases: Databases) -> list[tuple[str, Callable[[], list[str]], dict[str, Any]]]:
-    scale = sweep_parallel.Scale()
+    scale = sweep_parallel.Scale(workers=tuple(given.workers), trial_s=given.trial_s)
     rounds, n_trials, rival_rounds, kinds, samplers = 30, 20, 5, databases.kinds, SAMPLERS
     if given.quick:
         scale = sweep_parallel.Scale(workers=(1, 2), trial_s=0.4, per_worker=2, rounds=1, compared=2)
@@ -90,7 +90,7 @@ def _sections(given: Any, databases: Databases) -> list[tuple[str, Callable[[], 
         "rivals": [("Beside others", rivals, {"n_trials": n_trials})],
         "parallel": [
             ("Parallel workers", scaling, {"trial_s": scale.trial_s, "rounds": scale.rounds}),
-            *([] if given.quick else [("Parallel workers beside others", others, {"trial_s": scale.trial_s / 2})]),
+            *([("Parallel workers beside others", others, {"trial_s": scale.trial_s / 2})] if given.others else []),
         ],
     }
     return [section for part in PARTS if part in given.parts for section in sections[part]]
@@ -100,11 +100,15 @@ def _parse(arguments: Sequence[str]) -> Any:
     parser = argparse.ArgumentParser("python -m benchmarks.sweep", description=__doc__)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--trials", nargs="+", type=int, metavar="N", help="trials in the study, for `overhead`")
+    parser.add_argument("--workers", nargs="+", type=int, metavar="N", default=(1, 2, 4, 8, 16), help="for `parallel`")
+    parser.add_argument("--trial-s", type=float, metavar="S", default=5.0, help="seconds of a trial, for `parallel`")
+    parser.add_argument("--no-others", action="store_false", dest="others", help="no other harnesses in `parallel`")
     parser.add_argument("--quick", action="store_true", help="whether it runs, not how fast; a minute")
     parser.add_argument("--folder", type=Path, help="where the databases lie meanwhile; its disk counts")
     parser.add_argument("--output", type=Path, metavar="FILE.md")
     given = parser.parse_args(arguments)
     given.trials = given.trials or ([10, 40] if given.quick else list(SIZES))
+    given.others = given.others and not given.quick
     return given
 
 
