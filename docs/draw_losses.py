@@ -9,6 +9,7 @@ a training image under a plain network that was trained for a few hundred steps.
 
 import argparse
 import io
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from fnmask.data.arrays import load_split
 from fnmask.data.camvid import CamVid
 from fnmask.data.dubai import Dubai
 from fnmask.data.label_noise import widen_class
-from fnmask.data.pipeline import build_train_dataset
+from fnmask.data.pipeline import TrainStream
 from fnmask.data.source import DataSource
 from fnmask.losses import MaskedCrossentropy, build_loss, error_weights, ramp, variants
 from fnmask.losses.spec import LossSpec
@@ -198,8 +199,8 @@ def look(source: DataSource, target: str, size: tuple[int, int], widen_px: int, 
     model = tiny(num_classes=len(source.class_names), width=8)
     loss = MaskedCrossentropy(len(source.class_names), ignore_class=source.ignore_class)
     model.compile(keras.optimizers.Adam(3e-3), loss=loss)
-    batches = build_train_dataset(data, batch_size=8, crop_size=(64, 64), flips="horizontal", seed=0)
-    model.fit(batches, steps_per_epoch=steps, verbose=2)
+    with closing(TrainStream(data, batch_size=8, crop_size=(64, 64), flips="horizontal", seed=0).iterate()) as batches:
+        model.fit(((images.astype(np.float32), labels) for images, labels in batches), steps_per_epoch=steps, verbose=2)
     few = slice(0, 48)
     logits = model.predict(data.images[few].astype(np.float32), batch_size=4, verbose=0)
     images, labels, logits = (quarters(each) for each in (data.images[few], labels[few], logits))

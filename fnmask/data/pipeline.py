@@ -1,73 +1,102 @@
-"""TensorFlow input: an endless, reproducible training stream and an evaluation pass with one batch shape.
+"""Batches of images and labels, as bytes: an endless, reproducible stream to train on, and one pass to evaluate.
 
-`tf.data`'s own shuffle and the stateful random ops depend on the global seed and on what ran before. All randomness
-here is a function of (seed, position in the stream) instead, so the same seed gives the same batches in any process,
-with any number of threads.
+All randomness is a function of (seed, place in the stream): the same seed gives the same batches in any process, and
+a stream may begin at any step as if the ones before had been taken.
 """
 
+import functools
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Literal
 
 import numpy as np
-import tensorflow as tf
+from numpy.typing import NDArray
 
 from fnmask.data.arrays import SplitArrays
 
 Flips = Literal["none", "horizontal", "both"]
 _FLIPS: tuple[Flips, ...] = ("none", "horizontal", "both")
 
-# Added to the seed, so that the order of images and their crops are drawn from different streams.
+Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""Images (B, h, w, 3) and labels (B, h, w)."""
+
+# Put beside the seed, so that the order of images and their crops are drawn from different streams.
 _ORDER, _CROP = 0, 1
 
+# Batches that are ready before they are asked for.
+_AHEAD = 2
 
-def build_train_dataset(
-    arrays: SplitArrays, *, batch_size: int, crop_size: tuple[int, int] | None, flips: Flips, seed: int
-) -> tf.data.Dataset:
-    """Build the endless stream of training batches.
+
+class TrainStream:
+    """The endless stream of training batches.
 
     Every image comes once per pass, in a new order each pass; passes follow each other without a gap, so a batch
     may hold the end of one and the start of the next, and all batches have the same shape. Images and labels are
-    cropped and flipped as one array, which keeps them together.
+    cropped and flipped alike.
 
     Args:
-        arrays: N images and labels.
+        arrays: N images and labels; memory-mapped ones are read where a crop lies.
         batch_size: B, at least 1; may exceed N.
-        crop_size: Height and width of a random crop in pixels, or None for whole images.
+        crop_size: height and width of a random crop in pixels, or None for whole images.
         flips: "horizontal" mirrors left and right with probability 1/2, "both" also top and bottom.
-        seed: The same seed gives the same stream, bit for bit, every time it is iterated from its start.
-
-    Returns:
-        Batches (images float32 (B, h, w, 3) in 0..255, labels int32 (B, h, w)).
+        seed: the same seed gives the same stream, bit for bit.
 
     Raises:
-        ValueError: A size or option is out of range, or the crop does not fit into the images.
+        ValueError: a size or option is out of range, or the crop does not fit into the images.
     """
-    count, height, width = arrays.labels.shape
-    _check_batch(batch_size, count)
-    if flips not in _FLIPS:
-        raise ValueError(f"flips is {flips!r}; use one of {', '.join(_FLIPS)}.")
-    crop_height, crop_width = crop_size or (height, width)
-    if not (0 < crop_height <= height and 0 < crop_width <= width):
-        raise ValueError(f"crop_size is {crop_size}, the images are {(height, width)}; use a crop that fits, or null.")
-    data = _stack(arrays)
 
-    def pass_order(number: tf.Tensor) -> tf.data.Dataset:
-        order = tf.random.experimental.stateless_shuffle(tf.range(count), seed=_key(seed, _ORDER, number))
-        return tf.data.Dataset.from_tensor_slices(order)
+    def __init__(
+        self, arrays: SplitArrays, *, batch_size: int, crop_size: tuple[int, int] | None, flips: Flips, seed: int
+    ) -> None:
+        self._arrays, self._seed, self._flips = arrays, seed, flips
+        self._count, *whole = arrays.labels.shape
+        _check_batch(batch_size, self._count)
+        if flips not in _FLIPS:
+            raise ValueError(f"flips is {flips!r}; use one of {', '.join(_FLIPS)}.")
+        self._crop = tuple(crop_size or whole)
+        if not all(0 < crop <= side for crop, side in zip(self._crop, whole, strict=True)):
+            raise ValueError(f"crop_size is {crop_size}, the images are {tuple(whole)}; use a crop that fits, or null.")
+        # Places where a crop may begin, by rows and by columns.
+        self._places = np.array(whole) - self._crop + 1
+        self._batch_size = batch_size
+        # A batch seldom touches more than two passes; every thread that draws may ask.
+        self._order = functools.lru_cache(maxsize=4)(self._draw_order)
 
-    def draw(number: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        draws = tf.random.stateless_uniform([4, batch_size], seed=_key(seed, _CROP, number))
-        rows = _places(draws[0], height, crop_height, draws[2] < 0.5 if flips == "both" else None)
-        columns = _places(draws[1], width, crop_width, draws[3] < 0.5 if flips != "none" else None)
-        batch = tf.gather(tf.gather(data, indices), rows, axis=1, batch_dims=1)
-        batch = tf.gather(batch, columns, axis=2, batch_dims=1)
-        return _split(batch)
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, counted from 0."""
+        draws = np.random.default_rng([self._seed, _CROP, step]).random((4, self._batch_size))
+        firsts = (draws[:2] * self._places[:, None]).astype(int)
+        upside_down = (draws[2] < 0.5) & (self._flips == "both")
+        mirrored = (draws[3] < 0.5) & (self._flips != "none")
+        images = np.empty((self._batch_size, *self._crop, 3), np.uint8)
+        labels = np.empty((self._batch_size, *self._crop), np.uint8)
+        for place in range(self._batch_size):
+            number, within = divmod(step * self._batch_size + place, self._count)
+            index = self._order(number)[within]
+            rows = _window(firsts[0, place], self._crop[0], backwards=upside_down[place])
+            columns = _window(firsts[1, place], self._crop[1], backwards=mirrored[place])
+            images[place] = self._arrays.images[index, rows, columns]
+            labels[place] = self._arrays.labels[index, rows, columns]
+        return images, labels
 
-    stream = tf.data.Dataset.counter().flat_map(pass_order).batch(batch_size, drop_remainder=True).enumerate()
-    return stream.map(draw, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    def iterate(self, first: int = 0) -> Generator[Batch, None, None]:
+        """The batches from a step on; the next ones are made ready while a step is taken."""
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+            ready = deque(thread.submit(self.batch, first + ahead) for ahead in range(_AHEAD))
+            for step in count(first + _AHEAD):
+                batch = ready.popleft().result()
+                ready.append(thread.submit(self.batch, step))
+                yield batch
+
+    def _draw_order(self, number: int) -> NDArray[np.int64]:
+        """In which order a pass takes the images."""
+        return np.random.default_rng([self._seed, _ORDER, number]).permutation(self._count)
 
 
-def build_eval_dataset(arrays: SplitArrays, *, batch_size: int, pad_label: int) -> tf.data.Dataset:
-    """Build one pass over whole images in order.
+def eval_batches(arrays: SplitArrays, *, batch_size: int, pad_label: int) -> Iterator[Batch]:
+    """One pass over whole images in order.
 
     The last batch is filled up with black images whose every label is `pad_label`, so that a compiled step sees one
     shape only. Drop the surplus from per-image results with `[: len(arrays.ids)]`.
@@ -75,56 +104,34 @@ def build_eval_dataset(arrays: SplitArrays, *, batch_size: int, pad_label: int) 
     Args:
         arrays: N images and labels.
         batch_size: B, at least 1.
-        pad_label: Usually the void id: the label of the filling.
+        pad_label: a label that marks void, or any other where the images that it fills are dropped.
 
     Returns:
-        ceil(N / B) batches (images float32 (B, H, W, 3) in 0..255, labels int32 (B, H, W)).
+        ceil(N / B) batches.
 
     Raises:
-        ValueError: The batch size is below 1, or there are no images.
+        ValueError: the batch size is below 1, or there are no images.
     """
-    count = len(arrays.labels)
-    _check_batch(batch_size, count)
-    with tf.device("CPU:0"):
-        images, labels = tf.constant(arrays.images), tf.constant(arrays.labels)
-
-    def batch(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        rows = slice(number * batch_size, (number + 1) * batch_size)
-        image = tf.cast(images[rows], tf.float32)
-        label = tf.cast(labels[rows], tf.int32)
-        missing = batch_size - tf.shape(label)[0]
-        image = tf.pad(image, [[0, missing], [0, 0], [0, 0], [0, 0]])
-        label = tf.pad(label, [[0, missing], [0, 0], [0, 0]], constant_values=pad_label)
-        return tf.ensure_shape(image, (batch_size, *images.shape[1:])), tf.ensure_shape(
-            label, (batch_size, *labels.shape[1:])
-        )
-
-    numbers = tf.data.Dataset.range(-(-count // batch_size), output_type=tf.int32)
-    return numbers.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    n_images = len(arrays.labels)
+    _check_batch(batch_size, n_images)
+    return (_filled(arrays, first, batch_size, pad_label) for first in range(0, n_images, batch_size))
 
 
-def _stack(arrays: SplitArrays) -> tf.Tensor:
-    """Put the labels behind the colors, (N, H, W, 4), in the memory of the host."""
-    with tf.device("CPU:0"):
-        return tf.constant(np.concatenate([arrays.images, arrays.labels[..., None]], axis=-1))
+def _filled(arrays: SplitArrays, first: int, batch_size: int, pad_label: int) -> Batch:
+    images, labels = arrays.images[first : first + batch_size], arrays.labels[first : first + batch_size]
+    missing = [(0, batch_size - len(labels)), (0, 0), (0, 0)]
+    if missing[0][1]:
+        images = np.pad(images, [*missing, (0, 0)])
+        labels = np.pad(labels, missing, constant_values=pad_label)
+    return images, labels
 
 
-def _split(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return tf.cast(batch[..., :3], tf.float32), tf.cast(batch[..., 3], tf.int32)
-
-
-def _key(seed: int, use: int, number: tf.Tensor) -> tf.Tensor:
-    """Make the seed of one draw: two numbers, as the stateless ops want."""
-    return tf.random.fold_in(tf.constant([seed, use], tf.int64), number)
-
-
-def _places(draws: tf.Tensor, length: int, crop: int, mirror: tf.Tensor | None) -> tf.Tensor:
-    """Return which rows, or columns, each of B crops consists of, (B, crop), counted down where it is mirrored."""
-    first = tf.cast(tf.floor(draws * (length - crop + 1)), tf.int32)
-    steps = tf.range(crop)
-    if mirror is not None:
-        steps = tf.where(mirror[:, None], steps[::-1], steps)
-    return first[:, None] + steps
+def _window(first: int, length: int, *, backwards: bool) -> slice:
+    """`length` places from `first` on, or the same ones from the last to the first."""
+    if not backwards:
+        return slice(first, first + length)
+    before = first - 1
+    return slice(first + length - 1, before if before >= 0 else None, -1)
 
 
 def _check_batch(batch_size: int, count: int) -> None:

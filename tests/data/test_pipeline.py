@@ -2,10 +2,9 @@ from itertools import islice
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from fnmask.data.arrays import SplitArrays
-from fnmask.data.pipeline import build_eval_dataset, build_train_dataset
+from fnmask.data.pipeline import TrainStream, eval_batches
 
 
 def numbered(count: int, height: int = 6, width: int = 8) -> SplitArrays:
@@ -18,27 +17,43 @@ def numbered(count: int, height: int = 6, width: int = 8) -> SplitArrays:
     return SplitArrays(tuple(map(str, range(count))), images, labels)
 
 
-def take(dataset: tf.data.Dataset, count: int) -> tuple[np.ndarray, np.ndarray]:
-    batches = list(islice(iter(dataset), count))
-    return np.stack([x.numpy() for x, _ in batches]), np.stack([y.numpy() for _, y in batches])
+def take(stream: TrainStream, count: int, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    batches = list(islice(stream.iterate(first), count))
+    return np.stack([x for x, _ in batches]), np.stack([y for _, y in batches])
 
 
-def train(**changes: object) -> tf.data.Dataset:
+def train(**changes: object) -> TrainStream:
     options = {"batch_size": 3, "crop_size": (4, 5), "flips": "both", "seed": 7}
-    return build_train_dataset(numbered(5), **(options | changes))  # type: ignore[arg-type]
+    return TrainStream(numbered(5), **(options | changes))  # type: ignore[arg-type]
 
 
 def test_the_stream_depends_on_the_seed_only() -> None:
-    tf.random.set_seed(1)
-    dataset = train()
-    first = take(dataset, 12)
-    tf.random.set_seed(2)
-    tf.random.uniform([3])
-    again, rebuilt, other = take(dataset, 12), take(train(), 12), take(train(seed=8), 12)
+    stream = train()
+    first = take(stream, 12)
+    np.random.seed(3)  # noqa: NPY002
+    again, rebuilt, other = take(stream, 12), take(train(), 12), take(train(seed=8), 12)
     for one, two, three in zip(first, again, rebuilt, strict=True):
         np.testing.assert_array_equal(one, two)
         np.testing.assert_array_equal(one, three)
     assert (first[0] != other[0]).any()
+
+
+@pytest.mark.parametrize("first", [1, 4, 17])
+def test_a_stream_begins_at_any_step_as_if_the_ones_before_had_been_taken(first: int) -> None:
+    whole, later = take(train(), 20), take(train(), 20 - first, first)
+    for one, two in zip(whole, later, strict=True):
+        np.testing.assert_array_equal(one[first:], two)
+
+
+def test_two_streams_side_by_side_do_not_disturb_each_other() -> None:
+    stream = train()
+    one, two = stream.iterate(), stream.iterate(2)
+    mixed = [(next(one)[0], next(two)[0]) for _ in range(6)]
+    expected, _ = take(train(), 8)
+    np.testing.assert_array_equal([image for image, _ in mixed], expected[:6])
+    np.testing.assert_array_equal([image for _, image in mixed], expected[2:])
+    one.close()
+    two.close()
 
 
 def test_a_pass_holds_every_image_once_and_passes_differ() -> None:
@@ -49,21 +64,20 @@ def test_a_pass_holds_every_image_once_and_passes_differ() -> None:
 
 
 def test_shapes_dtypes_and_a_batch_larger_than_the_set() -> None:
-    dataset = train(batch_size=16)
-    assert dataset.element_spec == (tf.TensorSpec((16, 4, 5, 3), tf.float32), tf.TensorSpec((16, 4, 5), tf.int32))
-    images, labels = take(dataset, 2)
-    assert images.dtype == np.float32
-    assert labels.dtype == np.int32
+    images, labels = take(train(batch_size=16), 2)
+    assert images.shape == (2, 16, 4, 5, 3)
+    assert labels.shape == (2, 16, 4, 5)
+    assert images.dtype == labels.dtype == np.uint8
 
 
 def test_labels_go_with_their_pixels() -> None:
     images, labels = take(train(), 30)
-    np.testing.assert_array_equal(labels, images[..., 1] * 8 + images[..., 2])
+    np.testing.assert_array_equal(labels, images[..., 1].astype(int) * 8 + images[..., 2])
 
 
 def test_crops_are_windows_at_every_place_and_flips_of_all_four_kinds() -> None:
     images, _ = take(train(), 200)
-    images = images.reshape(-1, 4, 5, 3)
+    images = images.reshape(-1, 4, 5, 3).astype(int)
     rows, columns = images[:, :, 0, 1], images[:, 0, :, 2]
     # A window keeps neighbors: rows and columns run by one, up or down.
     row_steps, column_steps = np.diff(rows, axis=1), np.diff(columns, axis=1)
@@ -82,8 +96,9 @@ def test_crops_are_windows_at_every_place_and_flips_of_all_four_kinds() -> None:
 def test_only_the_asked_flips_happen(flips: str, upside_down: set[int], mirrored: set[int]) -> None:
     images, _ = take(train(flips=flips, crop_size=None), 20)
     assert images.shape[2:4] == (6, 8)
-    assert set((images[:, :, 1, 0, 1] - images[:, :, 0, 0, 1]).ravel()) == upside_down
-    assert set((images[:, :, 0, 1, 2] - images[:, :, 0, 0, 2]).ravel()) == mirrored
+    places = images.astype(int)
+    assert set((places[:, :, 1, 0, 1] - places[:, :, 0, 0, 1]).ravel()) == upside_down
+    assert set((places[:, :, 0, 1, 2] - places[:, :, 0, 0, 2]).ravel()) == mirrored
 
 
 @pytest.mark.parametrize(
@@ -100,21 +115,25 @@ def test_bad_options_raise_at_once(changes: dict[str, object], message: str) -> 
         train(**changes)
 
 
+def test_what_fails_while_a_batch_is_made_ready_is_raised() -> None:
+    stream = train()
+    stream._arrays.images.resize((0,), refcheck=False)
+    with pytest.raises(IndexError):
+        next(stream.iterate())
+
+
 def test_evaluation_keeps_order_and_pads_the_last_batch() -> None:
     arrays = numbered(5)
-    dataset = build_eval_dataset(arrays, batch_size=3, pad_label=255)
-    assert dataset.element_spec == (tf.TensorSpec((3, 6, 8, 3), tf.float32), tf.TensorSpec((3, 6, 8), tf.int32))
-    images, labels = take(dataset, 99)
-    assert images.shape[:2] == (2, 3)
+    images, labels = (np.stack(part) for part in zip(*eval_batches(arrays, batch_size=3, pad_label=255), strict=True))
+    assert images.shape == (2, 3, 6, 8, 3)
+    assert images.dtype == labels.dtype == np.uint8
     np.testing.assert_array_equal(images.reshape(6, 6, 8, 3)[:5], arrays.images)
     np.testing.assert_array_equal(labels.reshape(6, 6, 8)[:5], arrays.labels)
     assert (images[1, 2] == 0).all()
     assert (labels[1, 2] == 255).all()
 
 
-def test_evaluation_of_whole_batches_adds_none_and_takes_a_negative_void() -> None:
-    assert len(list(build_eval_dataset(numbered(6), batch_size=3, pad_label=255))) == 2
-    _, labels = take(build_eval_dataset(numbered(1), batch_size=2, pad_label=-1), 1)
-    assert (labels[0, 1] == -1).all()
+def test_evaluation_of_whole_batches_adds_none() -> None:
+    assert len(list(eval_batches(numbered(6), batch_size=3, pad_label=255))) == 2
     with pytest.raises(ValueError, match="batch_size is 0"):
-        build_eval_dataset(numbered(1), batch_size=0, pad_label=255)
+        eval_batches(numbered(1), batch_size=0, pad_label=255)
