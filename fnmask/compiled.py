@@ -1,9 +1,28 @@
 """A computation compiled on its own, so that it is fast in a step that is not compiled."""
 
+import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
+
+_AS_A_WHOLE: ContextVar[bool] = ContextVar("compiled_as_a_whole", default=False)
+
+
+@contextmanager
+def compiled_as_a_whole() -> Iterator[None]:
+    """Trace within: functions that are compiled alone become part of what is compiled here.
+
+    XLA would do the same with them; but TensorFlow keeps a trace of theirs for each step that they were traced in, and
+    with it the whole graph of that step, for as long as the process lives.
+    """
+    before = _AS_A_WHOLE.set(True)
+    try:
+        yield
+    finally:
+        _AS_A_WHOLE.reset(before)
 
 
 @cache
@@ -22,7 +41,17 @@ def compile_alone(function: Callable[..., Any]) -> Callable[..., Any]:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        compiled = tf.function(function, jit_compile=True, autograph=False)
+        @functools.wraps(function)
+        def trace(*args: Any, **settings: Any) -> Any:
+            with compiled_as_a_whole():
+                return function(*args, **settings)
+
+        alone = tf.function(trace, jit_compile=True, autograph=False)
+
+        @functools.wraps(function)
+        def compiled(*args: Any, **settings: Any) -> Any:
+            return (function if _AS_A_WHOLE.get() else alone)(*args, **settings)
+
     elif keras.backend.backend() == "jax":
         import jax
 

@@ -147,15 +147,23 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
             ValueError: shapes that do not go together; probabilities instead of logits, where that can be seen (a
                 softmax layer on TensorFlow, values that are known); eagerly, undeclared labels and negative weights.
         """
-        y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
-        self._check_batch(y_true, y_pred)
-        sample_weight = _per_pixel(sample_weight, y_pred)
         forward, backward = self._compiled()
-        return with_gradient(forward, backward, y_pred, self._rows(y_true), sample_weight, self._numbers.tensors())
+        return with_gradient(forward, backward, *self._inputs(y_true, y_pred, sample_weight))
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of a batch without sample weights."""
         return self(y_true, y_pred)
+
+    def value_and_gradient(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> tuple[Tensor, Tensor]:
+        """The loss of a batch, and its gradient with respect to the logits.
+
+        For a step that hands the gradient on by itself. It leaves nothing behind; a function with a derivative of its
+        own, and the graph around it, TensorFlow keeps for as long as the process lives.
+        """
+        forward, backward = self._compiled()
+        logits, *constants = self._inputs(y_true, y_pred, sample_weight)
+        value, residuals = forward(logits, *constants)
+        return value, backward(ops.ones_like(value), residuals, logits, *constants)
 
     def pixel_weights(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """What the matrix makes of each pixel now: w `(B, H, W)` without class weights, no gradient, 0 at void."""
@@ -176,6 +184,12 @@ class MaskedLoss(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
     @abstractmethod
     def _compiled(self) -> tuple[Any, Any]:
         """Forward and backward of `fnmask.losses.gradients`, shared by all losses of equal structure."""
+
+    def _inputs(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Any]:
+        """What forward and backward take: logits, labels, weights of pixels, numbers."""
+        y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+        self._check_batch(y_true, y_pred)
+        return y_pred, self._rows(y_true), _per_pixel(sample_weight, y_pred), self._numbers.tensors()
 
     def _rows(self, y_true: Tensor) -> Tensor:
         # Computed on its own: within the forward, XLA would do it over for every class.

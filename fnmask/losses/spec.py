@@ -1,7 +1,7 @@
 """What a loss variant and a base ask for, as plain values: the configuration is checked on these without a backend."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, TypedDict, get_args
 
 import numpy as np
@@ -96,6 +96,16 @@ class LossSpec:
         even = bool((self.error_weights == 1).all() and (self.class_weights == 1).all())
         reads_costs = self.reading == "expected_cost"
         return even and self.hardest_fraction is None and not reads_costs
+
+    @property
+    def is_unmasked(self) -> bool:
+        """Whether the matrix changes nothing, at any strength."""
+        return bool((self.error_weights == 1).all()) and self.reading != "expected_cost"
+
+    @property
+    def unmasked(self) -> "LossSpec":
+        """What this loss is while its matrix does not count: that of every variant on the same classes and weights."""
+        return replace(self, error_weights=np.ones_like(self.error_weights), reading="argmax", numbers={})
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A weighted sum of masked losses, such as cross-entropy plus Dice."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,6 +109,16 @@ class WeightedSum(keras.losses.Loss):  # type: ignore[misc,unused-ignore]
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of a batch without sample weights."""
         return self(y_true, y_pred)
+
+    def value_and_gradient(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> tuple[Tensor, Tensor]:
+        """The loss of a batch, and its gradient with respect to the logits, see `MaskedLoss`."""
+        terms = [loss.value_and_gradient(y_true, y_pred, sample_weight) for loss in self.losses]
+        weighted = [
+            (w * value, ops.cast(w, gradient.dtype) * gradient)
+            for w, (value, gradient) in zip(self._weights.tensors().values(), terms, strict=True)
+        ]
+        values, gradients = zip(*weighted, strict=True)
+        return ops.sum(ops.stack(values)), functools.reduce(ops.add, gradients)
 
     def pixel_weights(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """What the matrix of the first loss makes of each pixel, see `MaskedLoss`."""

@@ -8,6 +8,8 @@ from family import MASKS, PIXEL_BASES, REGION_BASES, Variant, evaluate, variants
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fnmask.losses import MaskedCrossentropy, MaskedDice, WeightedSum
+
 MASKED_BASES = tuple(PIXEL_BASES | REGION_BASES)
 
 
@@ -107,3 +109,23 @@ def test_a_pixel_weighs_alpha_while_it_is_missed(case):  # P23
     corrected[case.false_negatives, case.target] += 100
     mended = Variant("crossentropy").build(row).pixel_weights(row.labels, tf.constant(corrected)).numpy()
     np.testing.assert_array_equal(mended, np.where(case.void, 0, 1))
+
+
+@pytest.mark.parametrize("build", [MaskedCrossentropy, MaskedDice, None])
+def test_value_and_gradient_are_those_of_the_tape(build):
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 4, (2, 5, 6)).astype(np.int32)
+    labels[0, 0] = 255
+    logits = tf.constant(rng.normal(0, 2, (2, 5, 6, 4)).astype(np.float32))
+    arguments = {"ignore_false_negatives_of": 1, "alpha": 0.3, "ramp": 0.7, "ignore_class": 255}
+    if build is None:
+        loss = WeightedSum([MaskedCrossentropy(4, **arguments), MaskedDice(4, **arguments)], weights=[0.5, 2.0])
+    else:
+        loss = build(4, **arguments)
+    weight = rng.uniform(0.5, 2, (2, 5, 6)).astype(np.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = loss(labels, logits, weight)
+    told, gradient = loss.value_and_gradient(labels, logits, weight)
+    assert float(told) == pytest.approx(float(value), rel=1e-6)
+    np.testing.assert_allclose(gradient, tape.gradient(value, logits), rtol=1e-5, atol=1e-9)
