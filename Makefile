@@ -6,7 +6,7 @@ BIN := .venv/bin
 comma := ,
 INSTALLED := .venv/.installed-$(subst $(comma),-,$(EXTRAS))
 
-.PHONY: demo install test test-slow mutants hydra-next check lock clean
+.PHONY: demo install test test-slow mutants hydra-next check lock sweep-rivals throughput-rivals clean
 
 demo: install
 	$(BIN)/python train.py --multirun +sweeps=quickstart
@@ -60,6 +60,16 @@ sweep-rivals:
 	.venv-rivals/ray/bin/python -m pip install --quiet --disable-pip-version-check 'ray[tune]' 'optuna>=5,<6' 'mlflow<3.18'
 	.venv-rivals/hydra14/bin/python -m pip install --quiet --disable-pip-version-check hydra-core==1.4.0rc3 \
 	  hydra-optuna-sweeper==1.4.0rc3 hydra-joblib-launcher==1.4.0rc3 'mlflow<3.18'
+
+# KerasTuner and Ray with Keras, for `python -m benchmarks.throughput`: laid over .venv, whose TensorFlow they use.
+throughput-rivals: install
+	@for name in tuner ray_keras; do \
+	  test -x .venv-rivals/$$name/bin/python || $(PYTHON) -m venv --clear .venv-rivals/$$name; \
+	  folder=$$(.venv-rivals/$$name/bin/python -c "import site; print(site.getsitepackages()[0])"); \
+	  $(BIN)/python -c "import site; print(site.getsitepackages()[0])" > "$$folder/base.pth"; \
+	done
+	.venv-rivals/tuner/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock keras-tuner
+	.venv-rivals/ray_keras/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock 'ray[tune]'
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
