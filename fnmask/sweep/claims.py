@@ -76,6 +76,7 @@ def claim_trial(
     worker: Process,
     suggest: Callable[[optuna.trial.Trial], Mapping[str, Value]],
     *,
+    is_warm: Callable[[Mapping[str, Any]], bool] = lambda chosen: False,
     stopped: bool = False,
 ) -> Claimed | Verdict:
     """The trial that this worker runs now, marked as its own, or why there is none.
@@ -86,6 +87,7 @@ def claim_trial(
         rules: see `Rules`.
         worker: this process.
         suggest: asks a trial of the search for its values.
+        is_warm: whether values find their step compiled here; of trials that nothing else tells apart they come first.
         stopped: the sweep is to end.
     """
     with quietly():
@@ -94,8 +96,8 @@ def claim_trial(
         verdict = judge(trials, rules, stopped=stopped)
         if verdict is not None:
             return verdict
-        _enqueue_next(study, trials, rules)
-        trial = _take_queued(study, storage) or study.ask()
+        _enqueue_next(study, trials, rules, is_warm)
+        trial = _take_queued(study, storage, is_warm) or study.ask()
         mark = {**worker, SESSION: rules.session}
         try:
             chosen = trial.user_attrs[HELD] if CONTROL in trial.user_attrs else suggest(trial)
@@ -113,10 +115,16 @@ def claim_trial(
     return Claimed(trial, chosen)
 
 
-def _take_queued(study: Study, storage: optuna.storages.RDBStorage) -> optuna.trial.Trial | None:
+def _take_queued(
+    study: Study, storage: optuna.storages.RDBStorage, is_warm: Callable[[Mapping[str, Any]], bool]
+) -> optuna.trial.Trial | None:
     """A queued trial: controls first, since a trial that is run again may be measured against one of them."""
-    queued = study.get_trials(deepcopy=False, states=[TrialState.WAITING])
-    for trial in sorted(queued, key=lambda trial: (CONTROL not in trial.user_attrs, trial.number)):
+
+    def place(trial: FrozenTrial) -> tuple[bool, bool, int]:
+        chosen = trial.user_attrs.get(HELD) or params_of(trial)
+        return CONTROL not in trial.user_attrs, not is_warm(chosen), trial.number
+
+    for trial in sorted(study.get_trials(deepcopy=False, states=[TrialState.WAITING]), key=place):
         if storage.set_trial_state_values(trial._trial_id, state=TrialState.RUNNING):
             return optuna.trial.Trial(study, trial._trial_id)
     return None
@@ -221,7 +229,9 @@ def _has_failed(trial: FrozenTrial, session: int, max_retries: int) -> bool:
     return outcome.startswith("failed") or given_up
 
 
-def _enqueue_next(study: Study, trials: Sequence[FrozenTrial], rules: Rules) -> None:
+def _enqueue_next(
+    study: Study, trials: Sequence[FrozenTrial], rules: Rules, is_warm: Callable[[Mapping[str, Any]], bool]
+) -> None:
     """Queue what has to come before the sampler's own: a missing control, whatever else is queued."""
     control = _missing_control(trials, rules.controls)
     if control is not None:
@@ -236,5 +246,5 @@ def _enqueue_next(study: Study, trials: Sequence[FrozenTrial], rules: Rules) -> 
         missing = _missing_combinations(trials, rules)
         # What failed in an earlier session comes last: it must not use up every session's patience.
         failed = [combination_key(params_of(trial)) for trial in trials if trial.state == TrialState.FAIL]
-        fewest = min(failed.count(combination_key(chosen)) for chosen in missing)
-        study.enqueue_trial(dict(next(c for c in missing if failed.count(combination_key(c)) == fewest)))
+        first = min(missing, key=lambda chosen: (failed.count(combination_key(chosen)), not is_warm(chosen)))
+        study.enqueue_trial(dict(first))

@@ -29,6 +29,7 @@ from fnmask.sweep.storage import patiently, quietly
 from fnmask.sweep.study import ATTEMPT, BUDGET, FULL_EPOCHS, OUTCOME, OVERRIDES, REASON, SESSION, STOP, outcome_of
 from fnmask.sweep.training import Training
 from fnmask.sweep.trial_report import TrialReport
+from fnmask.sweep.warmth import Warmth
 from fnmask.tracking.tracker import MemoryTracker, Outcome
 
 _LOG = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Worker:
     interruption: Interruption
     index: int = 0
     _process: Mapping[str, str | int] = field(default_factory=this_process)
+    _warmth: Warmth = field(default_factory=Warmth)
 
     def __post_init__(self) -> None:
         self.plan, self.study, self.store = self.begun.plan, self.begun.study, self.begun.store
@@ -108,6 +110,7 @@ class Worker:
                     rules,
                     self._process,
                     self.plan.space.suggest,
+                    is_warm=self._warmth.is_warm,
                     stopped=attributes.get(STOP) == attributes[SESSION],
                 )
             except UpdateFinishedTrialError:
@@ -140,6 +143,8 @@ class Worker:
                 record = self._run_job(cfg, training)
         except (Exception, KeyboardInterrupt) as error:  # before its run was opened, or after its last number
             record = Record(classify(error), describe(error), None, "", MemoryTracker(), error)
+        if record.result is not None:  # after anything else the steps may have been thrown away
+            self._warmth.ran(claimed.chosen)
         told = patiently(lambda: self._settle(trial, record, report))
         try:
             record.close(*told)

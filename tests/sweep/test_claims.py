@@ -417,3 +417,27 @@ def test_what_has_been_tried(study, dead_process):
 def test_equal_numbers_of_other_types_are_other_combinations():
     assert len({combination_key({"a": value}) for value in (1, 1.0, True, "1", None)}) == 5
     assert combination_key({"a": 1, "b": 2}) == combination_key({"b": 2, "a": 1})
+
+
+def test_of_equal_trials_those_come_first_whose_steps_are_compiled(study):
+    def take(is_warm):
+        claimed = claim_trial(study, study.storage_for_tests, OF_GRID, HERE, SPACE.suggest, is_warm=is_warm)
+        end(study, claimed.trial)
+        return claimed.chosen
+
+    controls = [take(lambda chosen: chosen == {"seed": 1}) for _ in CONTROLS]
+    assert controls == [{"seed": 0}, {"seed": 1}, {"seed": 0}], "one that is missing is queued by itself"
+    order = [take(lambda chosen: chosen["loss"] == "b") for _ in GRID]
+    assert [chosen["loss"] for chosen in order] == ["b", "b", "a", "a"]
+    assert sorted(map(str, order)) == sorted(map(str, GRID))
+
+
+def test_what_is_queued_again_waits_for_a_worker_that_has_its_steps(study):
+    by = rules(grid=None)
+    for seed, loss in ((0, "a"), (0, "b"), (1, "a")):
+        study.enqueue_trial({"seed": seed, "loss": loss})
+    taken = [
+        claim_trial(study, study.storage_for_tests, by, HERE, SPACE.suggest, is_warm=lambda c: c["loss"] == "b")
+        for _ in range(3)
+    ]
+    assert [of.chosen["loss"] for of in taken] == ["b", "a", "a"]
