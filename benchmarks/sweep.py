@@ -35,8 +35,8 @@ parameters; *epochs* logs 4 times 30 metrics and reports; *tell* ends trial and 
 """,
     "Beside others": """
 One trial after the other, {n_trials} of them after 5 that warm up, from the end of one to the end of the next; SQLite
-for the study and for MLflow. Everybody logs what a run of ours holds: 30 metrics after each of 4 epochs, 77
-parameters, 17 tags and a config of 1.5 kB; what each has logged in the end is counted. Ray adds 36 metrics of its own
+for the study and for MLflow. Everybody logs what a run of ours holds: 30 metrics after each of 4 epochs, its
+parameters, its tags and its config; what each has logged in the end is counted. Ray adds 36 metrics of its own
 after each epoch and saves the folder of a trial; its study stays in memory. The callback logs the score a second time.
 Its study is told the score after each epoch, as ours is. TPE is set up the same everywhere. The others run outside of
 a repository, where MLflow does not ask git about every run.

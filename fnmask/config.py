@@ -86,7 +86,7 @@ class TrialConfig:
 # What a comparison holds fixed: seed, network, data, the loss that a mask is put on, optimizer and training budget.
 REFERENCE_NODES = ("seed", "backbone", "dataset", "base", "optimizer", "trainer")
 
-MOVES_NOTHING = ("eval_batch_size", "test")
+MOVES_NOTHING = ("eval_batch_size", "test", "share_steps", "share_gib")
 
 NODES = (
     *("seed", "root", "backbone", "dataset", "loss", "base", "weighting"),
@@ -243,6 +243,16 @@ def _check_dataset(node: Mapping[str, Any], class_names: Sequence[str]) -> Datas
 def _check_durations(trainer: TrainerConfig, dataset: DatasetConfig, loss: LossSpec) -> list[str]:
     """Sizes and durations that do not go together."""
     faults = []
+    if trainer.batch_size % trainer.n_devices:
+        faults.append(
+            f"trainer.n_devices: got {trainer.n_devices} with trainer.batch_size={trainer.batch_size}, which is no "
+            "multiple of it. Every device takes an equal part of a batch."
+        )
+    if trainer.n_devices > 1 and trainer.accumulate_batches > 1:
+        faults.append(
+            f"trainer.accumulate_batches: got {trainer.accumulate_batches} with trainer.n_devices={trainer.n_devices}. "
+            "Keras adds up gradients on one device only; raise trainer.batch_size, or give one of the two."
+        )
     if any(crop > whole for crop, whole in zip(dataset.train_size, dataset.image_size, strict=True)):
         crop, whole = list(dataset.train_size), list(dataset.image_size)
         faults.append(f"dataset.crop_size: got {crop}. It must fit into dataset.image_size={whole}.")

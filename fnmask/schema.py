@@ -45,9 +45,16 @@ class TrainerConfig(_Node):
     steps_per_epoch: Annotated[int, Field(ge=1)] | None
     batch_size: int = Field(ge=1)
     eval_batch_size: int = Field(ge=1)
-    jit_compile: bool
+    jit_compile: bool | Literal["auto"]
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
+    accumulate_batches: int = Field(ge=1)
+    n_devices: int = Field(ge=1)
+    deterministic: bool
     select: Literal["last", "best"]
+    patience_epochs: Annotated[int, Field(ge=1)] | None
     test: bool
+    share_steps: bool
+    share_gib: float = Field(gt=0)
 
 
 class TrackingConfig(_Node):

@@ -1,17 +1,35 @@
 """What trials share: loaded data and compiled steps, kept warm between them."""
 
 import json
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import keras
+import tensorflow as tf
 
 from fnmask.binding import ConfigError
 from fnmask.config import TrialConfig
 from fnmask.data.arrays import ClassCounts, SplitArrays, count_classes, load_split
+from fnmask.data.cached import load_cached
 from fnmask.data.label_noise import widen_class
-from fnmask.engine import CompiledStep, Engine, Schedule
-from fnmask.losses.build import build_loss
-from fnmask.schema import OptimizerConfig
+from fnmask.data.pipeline import TrainStream
+from fnmask.data.source import SPLITS, Split
+from fnmask.engine.cache import Engine, Structure
+from fnmask.engine.jit import settle_jit
+from fnmask.engine.network import Network
+from fnmask.engine.prefixes import PrefixStore
+from fnmask.engine.schedule import Course, Schedule
+from fnmask.engine.trail import Trail
+from fnmask.engine.training import Training
+from fnmask.losses.build import AnyLoss, build_loss
+from fnmask.losses.spec import LossSpec
+from fnmask.schema import DatasetConfig, OptimizerConfig
+
+# Data sets, or ways to disturb the labels of one, that are kept at hand.
+_MOST_DATA = 4
+
+# Settings of the trainer that change what a step computes.
+_SHAPE_STEPS = ("batch_size", "accumulate_batches", "precision", "n_devices", "deterministic")
 
 
 @dataclass(frozen=True)
@@ -26,57 +44,140 @@ class TrialData:
 
 
 class Workbench:
-    """Hands a trial its data and its compiled step. One per process; not safe for threads."""
+    """Hands a trial its data and its network. One per process; not safe for threads.
 
-    def __init__(self) -> None:
+    Args:
+        keeps: leave decoded data, shared steps and verdicts on XLA in the project's `mlruns/`, for later trials.
+    """
+
+    def __init__(self, *, keeps: bool = True) -> None:
+        self._keeps = keeps
         self._engine = Engine()
-        self._data: dict[str, TrialData] = {}
+        self._data: OrderedDict[str, TrialData] = OrderedDict()
 
     def load(self, config: TrialConfig) -> TrialData:
-        """Data of the config, read once while consecutive trials ask for the same."""
+        """Data of the config, the most recently used kept at hand."""
         key = json.dumps(config.resolved["dataset"], sort_keys=True)
         if key not in self._data:
-            self._data = {key: _load(config)}
+            while len(self._data) >= _MOST_DATA:
+                self._data.popitem(last=False)
+            self._data[key] = _load(config, keeps=self._keeps)
+        self._data.move_to_end(key)
         return self._data[key]
 
-    def prepare(self, config: TrialConfig, data: TrialData) -> CompiledStep:
-        """A compiled step with the trial's initial weights and the trial's numbers."""
-        num_classes = len(config.source.class_names)
-        try:
-            weights = config.weighting(counts=data.counts, class_names=config.source.class_names)
-        except ValueError as error:  # such as a class without a training pixel
-            raise ConfigError([f"weighting: {error}"]) from None
-        loss = build_loss(config.loss, config.base, class_weights=weights, ignore_class=config.source.ignore_class)
-        optimizer, resolved = config.optimizer, config.resolved
-        # The learning rate is assigned at every step; what stays here is baked into the trace.
-        structure = (
-            json.dumps(resolved["backbone"], sort_keys=True),
-            (config.dataset.train_size, config.dataset.image_size),
-            config.trainer.batch_size,
-            (optimizer.name, optimizer.weight_decay, optimizer.momentum),
-        )
-        return self._engine.prepare(
-            structure,
-            seed=config.seed,
+    def prepare(self, config: TrialConfig) -> Network:
+        """A network with the trial's initial weights, before its first step.
+
+        Raises:
+            ConfigError: there are fewer devices than it asks for.
+        """
+        num_classes, optimizer, trainer = len(config.source.class_names), config.optimizer, config.trainer
+        if trainer.deterministic:
+            # For the whole process, and for good.
+            tf.config.experimental.enable_op_determinism()
+        structure = Structure(
+            # Learning rate and weight decay are assigned.
+            key=json.dumps(
+                [
+                    *(config.resolved["backbone"], config.dataset.train_size, config.dataset.image_size),
+                    *(trainer.batch_size, trainer.eval_batch_size, trainer.accumulate_batches, trainer.deterministic),
+                    *(optimizer.name, optimizer.weight_decay > 0, optimizer.momentum),
+                ],
+                sort_keys=True,
+            ),
             build_model=lambda: config.backbone(num_classes=num_classes, input_size=config.dataset.image_size),
-            build_optimizer=lambda: build_optimizer(optimizer),
-            loss=loss,
-            targets=config.loss.targets,
-            jit_compile=config.trainer.jit_compile,
+            build_optimizer=lambda: build_optimizer(optimizer, trainer.accumulate_batches),
+            num_classes=num_classes,
+            ignore_class=config.source.ignore_class,
+            precision=trainer.precision,
+            n_devices=trainer.n_devices,
         )
+        try:
+            network = self._engine.prepare(structure, seed=config.seed)
+        except ValueError as error:
+            raise ConfigError([f"trainer.n_devices: {error}"]) from None
+        network.weight_decay.assign(optimizer.weight_decay)
+        return network
+
+    def settle_jit(self, config: TrialConfig, network: Network, course: Course, stream: TrainStream) -> None:
+        """Whether this network's steps are compiled with XLA: as configured, or as measured on its first batch."""
+        network.jit_compile = config.trainer.jit_compile is True
+        if config.trainer.jit_compile != "auto":
+            return
+
+        def time_step(jit_compile: bool) -> float:
+            network.jit_compile = jit_compile
+            return network.time_step(stream.batch(0), course.unmasked)
+
+        trainer = config.trainer
+        structure = [
+            *(config.resolved["backbone"], config.dataset.train_size, course.unmasked.structure, config.optimizer.name),
+            *(trainer.batch_size, trainer.accumulate_batches, trainer.precision, trainer.n_devices),
+        ]
+        folder = config.root / "mlruns" / ".jit" if self._keeps else None
+        verdict = settle_jit(folder, json.dumps(structure, sort_keys=True), time_step)
+        network.jit_compile = verdict.jit_compile
+
+    def share(self, config: TrialConfig, network: Network, training: Training, course: Course) -> None:
+        """Let a training go on from the steps that another one has taken, and leave its own to others."""
+        trainer, steps_per_epoch = config.trainer, training.steps_per_epoch
+        if not (self._keeps and trainer.share_steps):
+            return
+        whole, unmasked = course.schedule.steps, course.unmasked_steps
+        # What comes after the unmasked steps is decided by more than the course where a gate may take the mask off, and
+        # has lost the weights of its best epoch where those are asked for.
+        is_given = config.loss.timing.recall_off is None and trainer.select == "last"
+        longest = whole if is_given else unmasked if unmasked < whole else 0
+        stops = {unmasked, *range(steps_per_epoch, whole + 1, steps_per_epoch)}
+        ground = {
+            "seed": config.seed,
+            "backbone": config.resolved["backbone"],
+            "data": config.data_digest,
+            "dataset": config.dataset.model_dump(include=set(DatasetConfig.model_fields)),
+            "optimizer": {key: config.resolved["optimizer"][key] for key in ("name", "weight_decay", "momentum")},
+            "steps_per_epoch": steps_per_epoch,
+            "jit_compile": network.jit_compile,
+            **{key: config.resolved["trainer"][key] for key in _SHAPE_STEPS},
+        }
+        keys = Trail(ground, course).keys(stop for stop in stops if 0 < stop <= longest)
+        kept = {steps: key for steps, key in keys.items() if steps in (unmasked, whole)}
+        store = PrefixStore(config.root / "mlruns" / ".shared_steps", int(trainer.share_gib * 2**30))
+        training.share(store, keys, kept=kept)
 
     def discard(self) -> None:
         """Forget the compiled steps: after a failure nothing half-done is reused."""
         self._engine.discard()
 
 
-def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
-    """The Keras optimizer of a checked config."""
-    decay = config.weight_decay or None
+def build_optimizer(config: OptimizerConfig, accumulate_batches: int = 1) -> keras.optimizers.Optimizer:
+    """The Keras optimizer of a checked config, which moves the weights once for so many batches."""
+    decay, several = config.weight_decay or None, accumulate_batches > 1
+    shared = {"weight_decay": decay, "gradient_accumulation_steps": accumulate_batches if several else None}
     if config.name == "sgd":
-        return keras.optimizers.SGD(config.learning_rate, momentum=config.momentum, weight_decay=decay)
-    kind = keras.optimizers.AdamW if config.name == "adamw" else keras.optimizers.Adam
-    return kind(config.learning_rate, weight_decay=decay)
+        return keras.optimizers.SGD(config.learning_rate, momentum=config.momentum, **shared)
+    # Keras' AdamW refuses to be without a decay, and is Adam then.
+    kind = keras.optimizers.AdamW if config.name == "adamw" and decay else keras.optimizers.Adam
+    return kind(config.learning_rate, **shared)
+
+
+def build_course(config: TrialConfig, data: TrialData, steps_per_epoch: int) -> Course:
+    """Which loss counts when.
+
+    Raises:
+        ConfigError: the class weights cannot be had from this data.
+    """
+    try:
+        weights = config.weighting(counts=data.counts, class_names=config.source.class_names)
+    except ValueError as error:  # such as a class without a training pixel
+        raise ConfigError([f"weighting: {error}"]) from None
+
+    def build(spec: LossSpec) -> AnyLoss:
+        return build_loss(spec, config.base, class_weights=weights, ignore_class=config.source.ignore_class)
+
+    unmasked = config.loss.unmasked
+    plain = build(unmasked)
+    loss = plain if config.loss.is_unmasked else build(config.loss)
+    return Course(build_schedule(config, steps_per_epoch), loss, plain)
 
 
 def build_schedule(config: TrialConfig, steps_per_epoch: int) -> Schedule:
@@ -92,11 +193,18 @@ def build_schedule(config: TrialConfig, steps_per_epoch: int) -> Schedule:
     )
 
 
-def _load(config: TrialConfig) -> TrialData:
+def _load(config: TrialConfig, *, keeps: bool) -> TrialData:
     source, dataset = config.source, config.dataset
-    train, val, test = (load_split(source, split, image_size=dataset.image_size) for split in ("train", "val", "test"))
+
+    def load(split: Split) -> SplitArrays:
+        if not keeps:
+            return load_split(source, split, image_size=dataset.image_size)
+        folder = config.root / "mlruns" / ".data"
+        return load_cached(source, split, image_size=dataset.image_size, digest=config.data_digest, folder=folder)
+
+    train, val, test = map(load, SPLITS)
     if dataset.unreliable_class is not None and dataset.widen_px:
         labels = widen_class(train.labels, dataset.unreliable_class, dataset.widen_px, source.ignore_class)
         train = SplitArrays(train.ids, train.images, labels)
     counts = count_classes(train.labels, len(source.class_names), source.ignore_class)
-    return TrialData(train, val, test, counts, source.digest())
+    return TrialData(train, val, test, counts, config.data_digest)

@@ -41,10 +41,11 @@ MAY_IMPORT = {
     "config": ("binding", "class_names", "schema", "loss_nodes", "losses.spec", "metrics.readings", "data.source"),
     # Level 3: one trial; and the comparison, which reads.
     "outcomes": ("binding", "tracking.tracker"),
-    "engine": (*SIBLINGS, "config"),
+    "engine": (*SIBLINGS, "compiled"),
     "workbench": (*SIBLINGS, "binding", "config", "schema", "engine"),
     "result": ("config", "metrics.readings", "tracking.tracker"),
-    "trial": (*SIBLINGS, "config", "engine", "result", "workbench"),
+    "fit": (*SIBLINGS, "config", "engine", "result", "workbench"),
+    "trial": (*SIBLINGS, "config", "engine", "fit", "result", "workbench"),
     # Neither trains: what trains is handed to it.
     "recording": ("config", "losses.spec", "outcomes", "result", "tracking"),
     "open_store": ("binding", "config", "tracking"),
@@ -53,6 +54,7 @@ MAY_IMPORT = {
     "sweep.grammar": ("binding", "hydra_errors"),
     "sweep.dominance": (),
     "sweep.seeds": ("sweep.dominance",),
+    "sweep.warmth": (),
     "sweep.constraints": ("binding",),
     "sweep.interruption": (),
     "sweep.machine": (),
@@ -90,7 +92,7 @@ MAY_IMPORT = {
         *("sweep.pruners", "sweep.samplers", "sweep.space", "sweep.space_reader", "sweep.study"),
     ),
     "sweep.wording": ("sweep.plan", "sweep.study"),
-    "sweep.probe": ("backend", "progress", "trial", "workbench", "sweep.plan"),
+    "sweep.probe": ("backend", "fit", "progress", "workbench", "sweep.plan"),
     # Then what runs it.
     "sweep.open_study": (
         *("binding", "sweep.locks", "sweep.machine", "sweep.plan", "sweep.recovery", "sweep.storage", "sweep.study"),
@@ -118,6 +120,7 @@ MAY_IMPORT = {
             "sweep.study",
             "sweep.training",
             "sweep.trial_report",
+            "sweep.warmth",
         ),
     ),
     "sweep.join": (
@@ -152,7 +155,7 @@ MAY_IMPORT = {
 # Third party -> where it may be imported.
 CONFINED = {
     "optuna": ("sweep",),
-    "fcntl": ("sweep.locks", "tracking.mlflow_client"),
+    "fcntl": ("engine.prefixes", "sweep.locks", "tracking.mlflow_client"),
     "signal": ("sweep.interruption",),
     "mlflow": ("tracking.mlflow_client",),
     "sqlalchemy": (
@@ -163,7 +166,7 @@ CONFINED = {
     "omegaconf": ("train", "config", "hydra_errors", "sweep"),
     "pydantic": ("binding", "schema"),
     "segmentation_models": ("models",),
-    "tensorflow": ("data", "models", "engine", "backend", "compiled"),
+    "tensorflow": ("models", "engine", "workbench", "backend", "compiled"),
     "jax": ("compiled",),
     "keras": ("shapes", "compiled", "losses", "metrics", "models", "engine", "workbench"),
     "rich": ("progress", "train", "cli", "compare", "sweep.sweeper", "sweep.monitor", "sweep.worker_command"),

@@ -119,3 +119,18 @@ def test_train_labels_alone_are_widened(workbench):
     np.testing.assert_array_equal(wide.val.labels, clean.val.labels)
     np.testing.assert_array_equal(wide.test.labels, clean.test.labels)
     assert wide.counts.pixels[2] == (wide.train.labels == 2).sum()
+
+
+def test_a_trial_stops_when_it_gets_no_better(workbench):
+    seen = []
+    still = ("trainer.epochs=60", "trainer.patience_epochs=2", "optimizer.learning_rate=1e-9", "loss.warmup_epochs=2")
+    result, tracker = run(
+        workbench, "loss=attenuate_fn", "loss.ramp_epochs=0", *still,
+        on_epoch=lambda epoch, metrics, matrix: seen.append(metrics["val/miou"]),
+    )  # fmt: skip
+    # Epochs 1 and 2 train without the mask. Weights stand still; the statistics of the batch norms settle.
+    best = 3 + int(np.argmax(seen[2:]))
+    assert len(seen) == best + 2
+    assert len(seen) < 60
+    assert result.metrics["best/epoch"] == len(seen)
+    assert set(tracker.metrics["val/miou"]) == set(range(1, len(seen) + 1))

@@ -1,6 +1,7 @@
 """How long a sweep will take: two training steps and one validation of its first trial."""
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 from fnmask.backend import load_backend
@@ -37,21 +38,25 @@ class Probe:
 def probe(plan: Plan) -> Probe:
     """Measure the trial with the first value of every choice: one step to compile, two to time."""
     device = load_backend()
-    from fnmask.trial import eval_batches, steps_per_epoch, train_batches
-    from fnmask.workbench import Workbench, build_schedule
+    from fnmask.fit import split_batches, steps_per_epoch, train_stream
+    from fnmask.workbench import Workbench, build_course
 
-    config, workbench = plan.base, Workbench()
+    config, workbench = plan.base, Workbench(keeps=False)
     begin_s = time.monotonic()
     data = workbench.load(config)
-    step = workbench.prepare(config, data)
+    network = workbench.prepare(config)
     per_epoch = steps_per_epoch(config, data)
-    schedule, batches = build_schedule(config, per_epoch), train_batches(config, data)
-    step.train_epoch(batches, schedule, steps=1)
-    step.evaluate(eval_batches(config, data.val), len(data.val.ids))
-    compiled_s = time.monotonic()
-    step.train_epoch(batches, schedule, steps=2)
-    stepped_s = time.monotonic()
-    step.evaluate(eval_batches(config, data.val), len(data.val.ids))
+    course = build_course(config, data, per_epoch)
+    stream = train_stream(config, data)
+    workbench.settle_jit(config, network, course, stream)
+    with closing(stream.iterate()) as batches:
+        network.train(batches, course, until=1)
+        network.evaluate(split_batches(config, data.val), len(data.val.ids))
+        compiled_s = time.monotonic()
+        network.train(batches, course, until=3)
+        network.end_epoch(3)
+        stepped_s = time.monotonic()
+    network.evaluate(split_batches(config, data.val), len(data.val.ids))
     validated_s = time.monotonic()
     return Probe(
         device=device,

@@ -17,6 +17,9 @@ from fnmask.tracking.mlflow_run import MlflowTracker, dataset_input, read_run
 from fnmask.tracking.records import DatasetRecord, RunRecord, SweepNotFoundError, flatten_params, quote_for_filter
 from fnmask.tracking.tracker import status_of
 
+# Steps that trials took, and those that others had taken for them.
+SUMMED = ("engine/steps", "engine/shared_steps")
+
 _PARENT_TAG = "mlflow.parentRunId"
 _IS_SWEEP = "tags.`fnmask.kind` = 'sweep'"
 
@@ -66,8 +69,12 @@ class MlflowStore:
         return run_id
 
     def close_sweep(self, run_id: str, outcome: str) -> None:
-        """Close a parent run with one of `tracker.SWEEP_OUTCOMES`."""
-        MlflowTracker(self._client, run_id).finish(outcome)
+        """Close a parent run with one of `tracker.SWEEP_OUTCOMES`, and sum up those metrics of its trainings."""
+        tracker, trainings = MlflowTracker(self._client, run_id), (*self.runs(run_id), *self.seed_runs(run_id))
+        told = [key for key in SUMMED if any(key in run.metrics for run in trainings)]
+        sums = {key: sum(run.metrics.get(key, 0.0) for run in trainings) for key in told}
+        tracker.log_metrics(sums, step=len(trainings))
+        tracker.finish(outcome)
 
     def start_run(
         self,
