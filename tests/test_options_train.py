@@ -50,7 +50,7 @@ def test_every_base_trains_under_a_soft_mask(workbench, base):
 
 def test_the_guard_takes_the_mask_off_and_says_so(workbench, caplog):
     never = ["loss=attenuate_fn", "loss.warmup_epochs=0", "loss.recall_off=0.99", "loss.recall_on=1.0"]
-    with caplog.at_level(logging.WARNING, logger="fnmask.trial"):
+    with caplog.at_level(logging.WARNING, logger="fnmask.fit"):
         _, tracker = run(workbench, *never)
     # An untrained network does not find every road: on in the first epoch, off in the second.
     assert tracker.metrics["train/ramp"] == {1: 1.0, 2: 0.0}
