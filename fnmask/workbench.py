@@ -1,8 +1,12 @@
 """What trials share: loaded data and compiled steps, kept warm between them."""
 
+import functools
+import hashlib
 import json
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -79,7 +83,7 @@ class Workbench:
             # Learning rate and weight decay are assigned.
             key=json.dumps(
                 [
-                    *(config.resolved["backbone"], config.dataset.train_size, config.dataset.image_size),
+                    *(_backbone(config), config.dataset.train_size, config.dataset.image_size),
                     *(trainer.batch_size, trainer.eval_batch_size, trainer.accumulate_batches, trainer.deterministic),
                     *(optimizer.name, optimizer.weight_decay > 0, optimizer.momentum),
                 ],
@@ -131,7 +135,7 @@ class Workbench:
         stops = {unmasked, *range(steps_per_epoch, whole + 1, steps_per_epoch)}
         ground = {
             "seed": config.seed,
-            "backbone": config.resolved["backbone"],
+            "backbone": _backbone(config),
             "data": config.data_digest,
             "dataset": config.dataset.model_dump(include=set(DatasetConfig.model_fields)),
             "optimizer": {key: config.resolved["optimizer"][key] for key in ("name", "weight_decay", "momentum")},
@@ -147,6 +151,22 @@ class Workbench:
     def discard(self) -> None:
         """Forget the compiled steps: after a failure nothing half-done is reused."""
         self._engine.discard()
+
+
+def _backbone(config: TrialConfig) -> dict[str, Any]:
+    """The node of the network; weights from a file count by their content."""
+    node = dict(config.resolved["backbone"])
+    file = Path(node.get("encoder_weights") or "")
+    if file.is_file():
+        about = file.stat()
+        node["encoder_weights"] = _digest_file(file, about.st_mtime_ns, about.st_size)
+    return node
+
+
+@functools.lru_cache(maxsize=8)
+def _digest_file(file: Path, changed_ns: int, size: int) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def build_optimizer(config: OptimizerConfig, accumulate_batches: int = 1) -> keras.optimizers.Optimizer:

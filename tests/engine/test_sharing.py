@@ -1,5 +1,7 @@
 """Trials that share their first steps end with the numbers that they would have had without."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from composing import SMALL, check
@@ -113,3 +115,16 @@ def test_a_hook_sees_the_epochs_that_were_shared(bench, tmp_path):
         run(bench, tmp_path, *MASKED, on_epoch=lambda epoch, metrics, matrix: seen.append((epoch, metrics["val/miou"])))
     assert [epoch for epoch, _ in seen] == [1, 2, 3, 4, 1, 2, 3, 4]
     assert seen[:4] == seen[4:]
+
+
+def test_weights_from_a_file_count_by_their_content(tmp_path):
+    file = tmp_path / "encoder.weights.h5"
+    bench, keys = Workbench(), []
+    config = check(*SMALL, f"root={tmp_path}")
+    for content in (b"one", b"two", b"one"):
+        file.write_bytes(content)
+        backbone = {**config.resolved["backbone"], "encoder_weights": str(file)}
+        changed = replace(config, resolved={**config.resolved, "backbone": backbone})
+        keys.append(bench.prepare(changed))
+    assert keys[0] is keys[2]
+    assert keys[0] is not keys[1]
