@@ -86,9 +86,15 @@ class PrefixStore:
             key: of the prefix.
             wait: called again and again meanwhile; what it raises ends the waiting.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # A few files serve all prefixes. They are locked, never removed.
-        with (self._folder / f".{key[:2]}.lock").open("a") as file:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # A few files serve all prefixes. They are locked, never removed.
+            lock = (self._folder / f".{key[:2]}.lock").open("a")
+        except OSError as error:
+            _LOG.warning("Steps cannot be shared (%s); they are taken here.", error)
+            yield
+            return
+        with lock as file:
             while True:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -121,3 +121,10 @@ def test_waiting_ends_with_what_the_caller_raises(tmp_path):
     with store.computing("aa", lambda: None), pytest.raises(KeyboardInterrupt):  # noqa: SIM117
         with PrefixStore(tmp_path, 10**6).computing("aa", stop):
             pass
+
+
+def test_without_a_place_for_the_lock_the_steps_are_taken_here(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    with PrefixStore(tmp_path / "file", 10**6).computing("aa", lambda: None):
+        pass
+    assert "Steps cannot be shared" in caplog.text
