@@ -33,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 _MISSED_HEARTBEATS = 9
 # How long a database may be away, such as while PostgreSQL is restarted, before its user gives up.
 PATIENCE_S = 180.0
+# Seconds in which another process that makes a new database's tables will be done.
+_MAKING_TABLES_S = 30.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
 Done = TypeVar("Done")
@@ -116,19 +118,25 @@ def open_storage(
     else:
         # Two connections for each worker: the trial's and the heartbeat's.
         engine = {"pool_size": 2, "max_overflow": 1, "pool_pre_ping": True}
-    try:
-        with quietly():
-            return PatientStorage(
-                url.render_as_string(hide_password=False),
-                engine_kwargs=engine,
-                heartbeat_interval=heartbeat_s,
-                grace_period=_MISSED_HEARTBEATS * heartbeat_s,
-                heartbeat_stale_trial_callback=on_stale,
-            )
-    except (ImportError, ValueError, RuntimeError, SQLAlchemyError) as error:
-        # The driver's own words, without the address, which may hold a password.
-        told = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-        raise ConfigError([f"study.storage: cannot be opened ({type(error).__name__}: {told})."]) from None
+    deadline_s = time.monotonic() + _MAKING_TABLES_S
+    while True:
+        try:
+            with quietly():
+                return PatientStorage(
+                    url.render_as_string(hide_password=False),
+                    engine_kwargs=engine,
+                    heartbeat_interval=heartbeat_s,
+                    grace_period=_MISSED_HEARTBEATS * heartbeat_s,
+                    heartbeat_stale_trial_callback=on_stale,
+                )
+        except (ImportError, ValueError, RuntimeError, SQLAlchemyError) as error:
+            # The driver's own words, without the address, which may hold a password.
+            told = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+            # Another process is making the tables at this moment.
+            if "already exists" in told and time.monotonic() < deadline_s:
+                time.sleep(_FIRST_PAUSE_S)
+                continue
+            raise ConfigError([f"study.storage: cannot be opened ({type(error).__name__}: {told})."]) from None
 
 
 @contextmanager
