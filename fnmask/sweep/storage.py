@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
+    IntegrityError,
     InterfaceError,
     OperationalError,
     PendingRollbackError,
@@ -133,7 +134,8 @@ def open_storage(
             # The driver's own words, without the address, which may hold a password.
             told = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
             # Another process is making the tables at this moment.
-            if "already exists" in told and time.monotonic() < deadline_s:
+            others = isinstance(error, IntegrityError) or "already exists" in told
+            if others and time.monotonic() < deadline_s:
                 time.sleep(_FIRST_PAUSE_S)
                 continue
             raise ConfigError([f"study.storage: cannot be opened ({type(error).__name__}: {told})."]) from None

@@ -2,6 +2,9 @@
 
 import logging
 import sqlite3
+import subprocess
+import sys
+import time
 import warnings
 
 import optuna
@@ -177,3 +180,15 @@ def test_a_study_outlives_a_database_that_is_away_for_a_moment(tmp_path):
         log.removeFilter(returning)
     assert not (tmp_path / "away").exists(), "it was missed"
     assert optuna.load_study(study_name="study", storage=storage).user_attrs == {"fnmask:stop": 3}
+
+
+def test_many_may_open_a_new_database_at_once(tmp_path):
+    script = (
+        "import sys, time\nfrom sqlalchemy.engine import make_url\nfrom fnmask.sweep.storage import open_storage\n"
+        "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
+        "open_storage(make_url(sys.argv[1]), heartbeat_s=1, on_stale=lambda *_: None)\n"
+    )
+    command = [sys.executable, "-c", script, f"sqlite:///{tmp_path / 'new.db'}", str(time.time() + 8)]
+    openers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [opener.communicate()[1] for opener in openers]
+    assert [opener.returncode for opener in openers] == [0] * 4, said
