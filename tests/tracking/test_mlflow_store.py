@@ -271,3 +271,14 @@ def test_import_turns_reports_off_and_forgets_a_run_id() -> None:
     environment.pop("MLFLOW_DISABLE_TELEMETRY", None)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert result.stdout.split() == ["true", "False", "False", "False"]
+
+
+def test_a_sweep_closes_with_the_steps_of_its_trainings(tmp_path):
+    store = MlflowStore(tmp_path, "fnmask")
+    sweep = store.open_sweep(study="steps", tags={}, params={})
+    for steps, shared in ((10, 0), (10, 6)):
+        tracker = store.start_run(name="trial", parent_run_id=sweep, params={}, tags={"fnmask.kind": "trial"})
+        tracker.log_metrics({"engine/steps": steps, "engine/shared_steps": shared, "val/miou": 0.5}, step=1)
+        tracker.finish("complete")
+    store.close_sweep(sweep, "finished")
+    assert store.find_sweep("steps").metrics == {"engine/steps": 20, "engine/shared_steps": 6}
