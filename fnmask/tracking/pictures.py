@@ -4,8 +4,6 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -13,11 +11,14 @@ VOID_COLOR = (205, 205, 205)
 IGNORED_COLOR = (255, 0, 200)
 
 _INK = (25, 25, 25)
+_FAINT_INK = (95, 95, 95)
 _GAP_PX = 8
 _TITLE_PX = 26
 _LEGEND_ROW_PX = 24
 _MIN_TILE_PX = 224
 _MAX_TILE_PX = 360
+_CELL_PX = 54
+_PALE, _DEEP = np.array((247, 251, 255)), np.array((8, 48, 107))
 
 
 def confusion_picture(matrix: NDArray[np.int64], class_names: Sequence[str]) -> bytes:
@@ -37,26 +38,37 @@ def confusion_picture(matrix: NDArray[np.int64], class_names: Sequence[str]) -> 
     if matrix.shape != (count, count):
         raise ValueError(f"Got a matrix of shape {matrix.shape} for {count} class names; it must be {count} x {count}.")
     totals = matrix.sum(axis=1, keepdims=True)
-    shares = np.divide(matrix, totals, out=np.full(matrix.shape, np.nan), where=totals > 0)
-    size = max(4.2, 1.9 + 0.58 * count)
-    figure = Figure(figsize=(size + 0.6, size), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.imshow(np.ma.masked_invalid(shares), cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.argwhere(shares >= 0.005):
-        color = "white" if shares[row, column] > 0.55 else "black"
-        text = f"{100 * shares[row, column]:.0f}"
-        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
-    labels = [f"{name}\n{total:,} px" for name, total in zip(class_names, totals[:, 0].tolist(), strict=True)]
-    axes.set_xticks(range(count), class_names, rotation=45, ha="right", rotation_mode="anchor", fontsize=9)
-    axes.set_yticks(range(count), labels, fontsize=9)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.set_title("Share of each true class, in percent", fontsize=11)
-    axes.spines[:].set_visible(False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    shares = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
+    font, small = ImageFont.load_default(size=14), ImageFont.load_default(size=12)
+    counts = [f"{total:,} px" for total in totals[:, 0].tolist()]
+    slanted = [_slanted(name, font) for name in class_names]
+    title = "Share of each true class (row), in percent of its pixels, by prediction (column)"
+    left = _GAP_PX * 2 + round(max(*map(font.getlength, class_names), *map(small.getlength, counts)))
+    # A slanted name ends below the middle of its column, and begins to the left of it.
+    left = max(left, *(name.width - index * _CELL_PX - _CELL_PX // 2 + _GAP_PX for index, name in enumerate(slanted)))
+    lines = _wrap(title, font, left + count * _CELL_PX - _GAP_PX)
+    top = _GAP_PX + 20 * len(lines)
+    bottom = top + count * _CELL_PX
+    size = left + count * _CELL_PX + _GAP_PX, bottom + max(name.height for name in slanted) + _GAP_PX
+    canvas = Image.new("RGB", size, (255, 255, 255))
+    pen = ImageDraw.Draw(canvas)
+    for index, line in enumerate(lines):
+        pen.text((_GAP_PX, 5 + 20 * index), line, fill=_INK, font=font)
+    for row, name in enumerate(class_names):
+        y = top + row * _CELL_PX
+        pen.text((left - _GAP_PX, y + 18), name, fill=_INK, font=font, anchor="rm")
+        pen.text((left - _GAP_PX, y + 36), counts[row], fill=_FAINT_INK, font=small, anchor="rm")
+        for column in range(count if totals[row] else 0):
+            share, x = float(shares[row, column]), left + column * _CELL_PX
+            color = tuple(np.round(_PALE + share * (_DEEP - _PALE)).astype(int).tolist())
+            pen.rectangle((x, y, x + _CELL_PX - 2, y + _CELL_PX - 2), fill=color)
+            if share >= 0.005:
+                ink = (255, 255, 255) if share > 0.5 else _INK
+                pen.text((x + _CELL_PX // 2, y + _CELL_PX // 2), f"{100 * share:.0f}", fill=ink, font=font, anchor="mm")
+    for column, text in enumerate(slanted):
+        middle = left + column * _CELL_PX + _CELL_PX // 2
+        canvas.paste(_INK, (middle - text.width + 6, bottom + 2), text)
+    return _png(canvas)
 
 
 def overlay_picture(
@@ -105,9 +117,33 @@ def overlay_picture(
     if ignore_class is not None:
         legend.append(("void", VOID_COLOR))
     canvas = _draw(columns, legend, shares=ignored.mean(axis=(1, 2)).tolist())
+    return _png(canvas)
+
+
+def _png(canvas: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    canvas.save(buffer, format="PNG", optimize=True)
+    # Ten times as fast as the smallest file, which is a seventh smaller: every trial waits for it.
+    canvas.save(buffer, format="PNG", compress_level=3)
     return buffer.getvalue()
+
+
+def _slanted(text: str, font: "_Font") -> Image.Image:
+    """The text as a mask that rises to the right."""
+    left, top, right, bottom = map(round, font.getbbox(text))
+    level = Image.new("L", (right - left + 4, bottom - top + 4))
+    ImageDraw.Draw(level).text((2 - left, 2 - top), text, fill=255, font=font)
+    return level.rotate(45, expand=True, resample=Image.Resampling.BICUBIC)
+
+
+def _wrap(text: str, font: "_Font", width: float) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _mark(pixels: NDArray[np.uint8], ignored: NDArray[np.bool_]) -> NDArray[np.uint8]:
