@@ -25,6 +25,11 @@ def compiled_as_a_whole() -> Iterator[None]:
         _AS_A_WHOLE.reset(before)
 
 
+def is_compiled_as_a_whole() -> bool:
+    """Whether what is traced now becomes part of a step that XLA compiles."""
+    return _AS_A_WHOLE.get()
+
+
 @cache
 def compile_alone(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function as an XLA computation on TensorFlow and JAX, unchanged on torch, which runs eagerly.
@@ -50,7 +55,7 @@ def compile_alone(function: Callable[..., Any]) -> Callable[..., Any]:
 
         @functools.wraps(function)
         def compiled(*args: Any, **settings: Any) -> Any:
-            return (function if _AS_A_WHOLE.get() else alone)(*args, **settings)
+            return (function if is_compiled_as_a_whole() else alone)(*args, **settings)
 
     elif keras.backend.backend() == "jax":
         import jax

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fnmask.compiled import compiled_as_a_whole
 from fnmask.data.pipeline import Batch
+from fnmask.engine.batch_norm import fuse_batch_norm
 from fnmask.engine.schedule import Course
 from fnmask.engine.state import Arrays, State, read, write
 from fnmask.losses.build import AnyLoss
@@ -102,6 +103,7 @@ class Network:
         strategy: tf.distribute.Strategy | None = None,
     ) -> None:
         self.model, self.optimizer = model, optimizer
+        fuse_batch_norm(model)
         optimizer.build(model.trainable_variables)
         self.weight_decay = tf.Variable(0.0, trainable=False)
         inner = getattr(optimizer, "inner_optimizer", optimizer)
