@@ -58,6 +58,7 @@ class Workbench:
         self._keeps = keeps
         self._engine = Engine()
         self._data: OrderedDict[str, TrialData] = OrderedDict()
+        self._prefixes: dict[tuple[Path, int], PrefixStore] = {}
 
     def load(self, config: TrialConfig) -> TrialData:
         """Data of the config, the most recently used kept at hand."""
@@ -144,9 +145,13 @@ class Workbench:
             **{key: config.resolved["trainer"][key] for key in _SHAPE_STEPS},
         }
         keys = Trail(ground, course).keys(stop for stop in stops if 0 < stop <= longest)
-        kept = {steps: key for steps, key in keys.items() if steps in (unmasked, whole)}
-        store = PrefixStore(config.root / "mlruns" / ".shared_steps", int(trainer.share_gib * 2**30))
-        training.share(store, keys, kept=kept)
+        # A longer run has other learning rates under a cosine: nobody would go on from the end of this one.
+        useful = {unmasked} if course.schedule.cosine else {unmasked, whole}
+        kept = {steps: key for steps, key in keys.items() if steps in useful}
+        place = config.root / "mlruns" / ".shared_steps", int(trainer.share_gib * 2**30)
+        if place not in self._prefixes:
+            self._prefixes[place] = PrefixStore(*place)
+        training.share(self._prefixes[place], keys, kept=kept)
 
     def discard(self) -> None:
         """Forget the compiled steps: after a failure nothing half-done is reused."""

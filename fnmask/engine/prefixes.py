@@ -5,16 +5,19 @@ step go on from the same file.
 """
 
 import fcntl
+import json
 import logging
+import math
 import os
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -26,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 # Seconds between two looks at a prefix that another worker is computing.
 _LOOK_AGAIN_S = 0.2
 
+_SUFFIX = ".steps"
 _STATE = ("model", "optimizer", "sums")
 
 
@@ -52,9 +56,12 @@ class PrefixStore:
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder, self._max_bytes = folder, max_bytes
+        self._writer = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
 
     def find(self, keys: Mapping[int, str]) -> Prefix | None:
         """The longest one that there is, of keys by their number of steps."""
+        self.flush()
         for steps in sorted(keys, reverse=True):
             found = self._load(keys[steps])
             if found is not None:
@@ -75,8 +82,18 @@ class PrefixStore:
                     Path(file.name).unlink(missing_ok=True)
                     raise
             self._shrink()
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             _LOG.warning("The first %d steps could not be kept for other trials: %s", prefix.state.steps, error)
+
+    def save_later(self, key: str, prefix: Prefix) -> None:
+        """The same, while the caller goes on."""
+        self._last = self._writer.submit(self.save, key, prefix)
+
+    def flush(self) -> None:
+        """Wait for what is still being saved."""
+        if self._last is not None:
+            self._last.result()
+            self._last = None
 
     @contextmanager
     def computing(self, key: str, wait: Callable[[], None]) -> Iterator[None]:
@@ -108,20 +125,21 @@ class PrefixStore:
         path = self._path(key)
         try:
             found = _read(path)
-            os.utime(path)
-            return found
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             _LOG.warning("%s cannot be read (%s) and is removed; its steps are taken again.", path, error)
             with suppress(OSError):
                 path.unlink()
             return None
+        with suppress(OSError):  # of a folder that may only be read
+            os.utime(path)
+        return found
 
     def _shrink(self) -> None:
         """Remove what was used longest ago, until the rest is small enough."""
         files = []
-        for path in self._folder.glob("*.npz"):
+        for path in self._folder.glob(f"*{_SUFFIX}"):
             with suppress(FileNotFoundError):  # removed by another worker
                 files.append((path.stat().st_mtime, path.stat().st_size, path))
         total = sum(size for _, size, _ in files)
@@ -132,29 +150,42 @@ class PrefixStore:
             total -= size
 
     def _path(self, key: str) -> Path:
-        return self._folder / f"{key}.npz"
+        return self._folder / f"{key}{_SUFFIX}"
 
 
 def _write(prefix: Prefix, file: IO[bytes]) -> None:
-    arrays: dict[str, Any] = {"steps": prefix.state.steps}
+    """A line that says what there is, and the bytes of all arrays one after the other."""
+    state, arrays = prefix.state, []
     for part in _STATE:
-        arrays |= {f"{part}/{place}": value for place, value in enumerate(getattr(prefix.state, part))}
-    for place, epoch in enumerate(prefix.epochs):
-        arrays |= {f"{name}/{place}": value for name, value in (vars(epoch.training) | vars(epoch.evaluation)).items()}
-    np.savez(file, **arrays)
+        arrays += getattr(state, part)
+    for epoch in prefix.epochs:
+        arrays += [epoch.training.removed, epoch.training.labelled, epoch.evaluation.matrices]
+    about = {
+        "steps": state.steps,
+        "lengths": [len(getattr(state, part)) for part in _STATE],
+        "epochs": [[epoch.training.loss, epoch.evaluation.loss_base] for epoch in prefix.epochs],
+        "arrays": [[array.dtype.str, array.shape] for array in arrays],
+    }
+    file.write(json.dumps(about).encode() + b"\n")
+    for array in arrays:
+        file.write(np.ascontiguousarray(array).data)
 
 
 def _read(path: Path) -> Prefix:
-    # Given a path, NumPy leaves the file of a broken archive open.
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-
-        def part(name: str) -> tuple[Any, ...]:
-            count = sum(key.startswith(f"{name}/") for key in arrays.files)
-            return tuple(arrays[f"{name}/{place}"] for place in range(count))
-
-        of_epochs = zip(*(part(name) for name in ("loss", "removed", "labelled", "matrices", "loss_base")), strict=True)
-        epochs = tuple(
-            Epoch(EpochTraining(float(loss), removed, labelled), Evaluation(matrices, float(loss_base)))
-            for loss, removed, labelled, matrices, loss_base in of_epochs
-        )
-        return Prefix(State(int(arrays["steps"]), *map(part, _STATE)), epochs)
+    with path.open("rb") as file:
+        about = json.loads(file.readline())
+        content = np.fromfile(file, np.uint8)
+    arrays, place = [], 0
+    for kind, shape in about["arrays"]:
+        end = place + np.dtype(kind).itemsize * math.prod(shape)
+        arrays.append(content[place:end].view(kind).reshape(shape))
+        place = end
+    if place != len(content):
+        raise ValueError(f"{len(content)} bytes of arrays instead of {place}")
+    remaining = iter(arrays)
+    parts = [tuple(islice(remaining, length)) for length in about["lengths"]]
+    epochs = []
+    for loss, loss_base in about["epochs"]:
+        removed, labelled, matrices = islice(remaining, 3)
+        epochs.append(Epoch(EpochTraining(loss, removed, labelled), Evaluation(matrices, loss_base)))
+    return Prefix(State(about["steps"], *parts), tuple(epochs))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,10 +30,15 @@ class State:
 
 def read(variables: Sequence[Any]) -> Arrays:
     """Copies of the values."""
-    return tuple(np.array(variable) for variable in variables)
+    return tuple(np.asarray(variable.numpy()) for variable in map(_bare, variables))
 
 
 def write(variables: Sequence[Any], values: Sequence[Any]) -> None:
     """Assign values, one to each variable."""
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+    for variable, value in zip(map(_bare, variables), values, strict=True):
+        variable.assign(value, read_value=False)
+
+
+def _bare(variable: Any) -> Any:
+    """TensorFlow's own variable: Keras' checks around it take most of the time of hundreds of small ones."""
+    return variable.value if isinstance(variable, keras.Variable) else variable

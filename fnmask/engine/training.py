@@ -141,5 +141,9 @@ class Training:
         """Leave this beginning for others, if it is one of those."""
         if self._prefixes is None or stop not in self._kept:
             return
-        self._prefixes.save(self._kept[stop], Prefix(self._network.capture(), tuple(self._epochs)))
-        self._lock.close()
+        prefix = Prefix(self._network.capture(), tuple(self._epochs))
+        if stop == min(self._kept):
+            self._prefixes.save(self._kept[stop], prefix)
+            self._lock.close()  # whoever waits finds it now
+        else:
+            self._prefixes.save_later(self._kept[stop], prefix)

@@ -1,4 +1,5 @@
 import os
+import resource
 import threading
 
 import numpy as np
@@ -39,6 +40,13 @@ def test_what_is_kept_comes_back_bit_by_bit(tmp_path):
     assert_same_state(store.find({5: "bb"}).state, many.state)
 
 
+def test_what_is_being_kept_is_found(tmp_path):
+    store = PrefixStore(tmp_path, 10**9)
+    for steps in range(1, 6):
+        store.save_later(f"of {steps}", prefix(steps, size=100_000))
+    assert store.find({steps: f"of {steps}" for steps in range(1, 6)}).state.steps == 5
+
+
 def test_the_longest_one_is_found(tmp_path):
     store = PrefixStore(tmp_path, 10**6)
     store.save("short", prefix(3))
@@ -51,38 +59,51 @@ def test_the_longest_one_is_found(tmp_path):
 def test_what_was_used_longest_ago_makes_room(tmp_path):
     store = PrefixStore(tmp_path, 10**9)
     store.save("a", prefix(size=1000))
-    size = (tmp_path / "a.npz").stat().st_size
+    size = (tmp_path / "a.steps").stat().st_size
     store = PrefixStore(tmp_path, int(2.5 * size))
     for age, key in enumerate(("a", "b")):
         store.save(key, prefix(size=1000))
-        os.utime(tmp_path / f"{key}.npz", (1000 + age, 1000 + age))
+        os.utime(tmp_path / f"{key}.steps", (1000 + age, 1000 + age))
     store.find({3: "a"})
     store.save("c", prefix(size=1000))
-    assert {path.stem for path in tmp_path.glob("*.npz")} == {"a", "c"}
+    assert {path.stem for path in tmp_path.glob("*.steps")} == {"a", "c"}
     store.save("d", prefix(size=10_000))
-    assert not list(tmp_path.glob("*.npz")), "too large for the folder"
+    assert not list(tmp_path.glob("*.steps")), "too large for the folder"
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive at all", None])
+@pytest.mark.parametrize("content", [b"", b"no line of ours", b"{}\n", b"7\n1", None])
 def test_a_file_that_cannot_be_read_is_removed(tmp_path, content, caplog):
     store = PrefixStore(tmp_path, 10**6)
     store.save("aa", prefix())
-    path = tmp_path / "aa.npz"
+    path = tmp_path / "aa.steps"
     path.write_bytes(path.read_bytes()[:-200] if content is None else content)
     assert store.find({3: "aa"}) is None
     assert "its steps are taken again" in caplog.text
     assert not path.exists()
 
 
-def test_a_full_disk_costs_no_trial(tmp_path, monkeypatch, caplog):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("fnmask.engine.prefixes.np.savez", full)
+def test_a_full_disk_costs_no_trial(tmp_path, caplog):
     store = PrefixStore(tmp_path, 10**6)
-    store.save("aa", prefix())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        store.save("aa", prefix(size=100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "The first 3 steps could not be kept for other trials" in caplog.text
     assert not list(tmp_path.iterdir()), "nor is half a file left"
+
+
+def test_what_others_left_is_found_where_nothing_may_be_changed(tmp_path, monkeypatch):
+    store = PrefixStore(tmp_path, 10**6)
+    store.save("aa", prefix())
+
+    def refuse(*_, **__):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("fnmask.engine.prefixes.os.utime", refuse)
+    assert store.find({3: "aa"}).state.steps == 3
+    assert (tmp_path / "aa.steps").exists()
 
 
 def test_one_computes_while_others_wait(tmp_path):

@@ -66,6 +66,13 @@ def test_a_longer_budget_goes_on_from_the_shorter_one(bench, tmp_path):
         assert_equal(again, alone)
 
 
+def test_the_end_of_a_mask_under_a_cosine_is_of_no_use_to_others(bench, tmp_path):
+    cosine = (*MASKED, "optimizer.schedule=cosine")
+    runs = [run(bench, tmp_path, *cosine) for _ in range(2)]
+    assert [shared_steps(tracker) for _, tracker in runs] == [0, 5]
+    assert_equal(*runs)
+
+
 def test_the_plain_control_and_a_mask_share_their_steps(bench, tmp_path):
     run(bench, tmp_path, "loss=plain", "trainer.epochs=2")
     masked = (*MASKED[:2], "loss.warmup_epochs=2", "loss.ramp_epochs=1")
