@@ -4,14 +4,16 @@
 """
 
 from importlib import import_module
-from importlib.metadata import version
-from types import ModuleType
+from typing import Any
 
-__version__ = version("fnmask")
 __all__ = ["__version__", "losses", "metrics"]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("fnmask")
     if name in ("losses", "metrics"):
         return import_module(f"fnmask.{name}")
     raise AttributeError(f"module 'fnmask' has no attribute {name!r}")

@@ -13,13 +13,30 @@ def load_backend() -> str:
     Returns:
         What it runs on, such as `TensorFlow 2.21.0 on 2 CPU cores, no GPU`.
     """
-    with _stderr_kept():
+    with _stderr_kept(), _without("sklearn"):
+        import keras  # noqa: F401
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
         tf.zeros(())  # starts the devices, whose messages would otherwise fall into the progress display
     where = ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus)
     return f"TensorFlow {tf.__version__} on {where or f'{os.cpu_count()} CPU cores, no GPU'}"
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Import within as if the package were not installed.
+
+    Keras loads scikit-learn, for most of a second, to offer wrappers for it that nothing here uses.
+    """
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]
 
 
 @contextmanager
