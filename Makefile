@@ -61,15 +61,15 @@ sweep-rivals:
 	.venv-rivals/hydra14/bin/python -m pip install --quiet --disable-pip-version-check hydra-core==1.4.0rc3 \
 	  hydra-optuna-sweeper==1.4.0rc3 hydra-joblib-launcher==1.4.0rc3 'mlflow<3.18'
 
-# KerasTuner and Ray with Keras, for `python -m benchmarks.throughput`: laid over .venv, whose TensorFlow they use.
+# KerasTuner, Ray, and TensorBoard for MLflow's autologging, for `python -m benchmarks.throughput`: laid over .venv, whose
+# TensorFlow they use.
+throughput-rivals: KERAS := .venv-rivals/keras
 throughput-rivals: install
-	@for name in tuner ray_keras; do \
-	  test -x .venv-rivals/$$name/bin/python || $(PYTHON) -m venv --clear .venv-rivals/$$name; \
-	  folder=$$(.venv-rivals/$$name/bin/python -c "import site; print(site.getsitepackages()[0])"); \
-	  $(BIN)/python -c "import site; print(site.getsitepackages()[0])" > "$$folder/base.pth"; \
-	done
-	.venv-rivals/tuner/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock keras-tuner
-	.venv-rivals/ray_keras/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock 'ray[tune]'
+	@test -x $(KERAS)/bin/python || $(PYTHON) -m venv --clear $(KERAS)
+	@folder=$$($(KERAS)/bin/python -c "import site; print(site.getsitepackages()[0])"); \
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > "$$folder/base.pth"
+	$(KERAS)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock \
+	  keras-tuner 'ray[tune]' tensorboard
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
