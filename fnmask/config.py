@@ -18,6 +18,7 @@ from omegaconf.errors import MissingMandatoryValue
 from fnmask.binding import Bound, ConfigError, bind, suggest, validate, with_faults
 from fnmask.class_names import class_indices
 from fnmask.data.source import DataSource
+from fnmask.frozen_features import why_not_cached
 from fnmask.loss_nodes import bind_weighting, build_base_spec, build_loss_spec, check_loss_on_base
 from fnmask.losses.spec import BaseSpec, LossSpec
 from fnmask.metrics.readings import slug
@@ -86,7 +87,7 @@ class TrialConfig:
 # What a comparison holds fixed: seed, network, data, the loss that a mask is put on, optimizer and training budget.
 REFERENCE_NODES = ("seed", "backbone", "dataset", "base", "optimizer", "trainer")
 
-MOVES_NOTHING = ("eval_batch_size", "test", "share_steps", "share_gib")
+MOVES_NOTHING = ("eval_batch_size", "test", "cache_features", "share_steps", "share_gib")
 
 NODES = (
     *("seed", "root", "backbone", "dataset", "loss", "base", "weighting"),
@@ -154,6 +155,9 @@ def check(cfg: DictConfig, choices: Mapping[str, str]) -> TrialConfig:
     weighting = attempt(lambda: bind_weighting(node["weighting"], source.class_names))
     if loss and base:
         attempt(lambda: check_loss_on_base(loss, base))
+    if fixed["trainer"] and fixed["trainer"].cache_features is True and dataset and backbone:
+        reason = why_not_cached(backbone.kwargs, dataset, fixed["trainer"])
+        faults += [f"trainer.cache_features: got true, but {reason}. Change that, or give auto."] if reason else []
     if fixed["trainer"] and dataset and loss:
         faults.extend(_check_durations(fixed["trainer"], dataset, loss))
     if faults:

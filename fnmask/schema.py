@@ -53,6 +53,7 @@ class TrainerConfig(_Node):
     select: Literal["last", "best"]
     patience_epochs: Annotated[int, Field(ge=1)] | None
     test: bool
+    cache_features: bool | Literal["auto"]
     share_steps: bool
     share_gib: float = Field(gt=0)
 

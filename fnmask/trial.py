@@ -46,20 +46,22 @@ def run_trial(
     begin_s = time.monotonic()
     data = workbench.load(config)
     network = workbench.prepare(config)
-    judged = fit(config, data, network, workbench, tracker, on_epoch, on_batch)
+    given = workbench.encode(config, data, network)
+    judged = fit(config, given, network, workbench, tracker, on_epoch, on_batch)
     val = judged.evaluation.matrices
     metrics = {f"best/{key.removeprefix('val/')}": value for key, value in judged.metrics.items() if key[:4] == "val/"}
     metrics["best/epoch"] = judged.epoch
     metrics |= measure_tradeoff(config, val.sum(axis=0), control())
     tracker.log_metrics(metrics, step=judged.epoch)
-    test = evaluate(config, network, data.test).matrices if config.trainer.test and data.test.ids else None
-    _log_artifacts(config, data, network, {"val": val, "test": test}, tracker)
+    test = evaluate(config, network, given.test).matrices if config.trainer.test and data.test.ids else None
+    _log_artifacts(config, data, given, network, {"val": val, "test": test}, tracker)
     return Result(judged.metrics | metrics, val, test, time.monotonic() - begin_s)
 
 
 def _log_artifacts(
     config: TrialConfig,
     data: TrialData,
+    given: TrialData,
     network: Network,
     matrices: Mapping[str, NDArray[np.int64] | None],
     tracker: Tracker,
@@ -80,19 +82,20 @@ def _log_artifacts(
     tracker.log_artifact(artifacts.confusion_name("val", "csv"), artifacts.confusion_csv(total, source.class_names))
     tracker.log_artifact(artifacts.confusion_name("val", "png"), confusion_picture(total, source.class_names))
     if config.tracking.overlay_images:
-        tracker.log_artifact(artifacts.OVERLAYS, _draw_overlays(config, data.val, network))
+        tracker.log_artifact(artifacts.OVERLAYS, _draw_overlays(config, data.val, given.val, network))
 
 
-def _draw_overlays(config: TrialConfig, arrays: SplitArrays, network: Network) -> bytes:
+def _draw_overlays(config: TrialConfig, arrays: SplitArrays, given: SplitArrays, network: Network) -> bytes:
     # Spread over the split: neighbouring files are often neighbouring frames.
     shown = np.unique(np.linspace(0, len(arrays.ids) - 1, config.tracking.overlay_images).astype(int))
-    some = SplitArrays(tuple(arrays.ids[i] for i in shown), arrays.images[shown], arrays.labels[shown])
+    images, labels = arrays.images[shown], arrays.labels[shown]
+    some = SplitArrays(tuple(arrays.ids[i] for i in shown), given.images[shown], labels)
     predictions = network.predict(split_batches(config, some), len(shown))
     return overlay_picture(
-        some.images,
-        some.labels,
+        images,
+        labels,
         predictions,
-        _let_off(config, some.labels, predictions),
+        _let_off(config, labels, predictions),
         class_names=config.source.class_names,
         class_colors=config.source.class_colors,
         ignore_class=config.source.ignore_class,

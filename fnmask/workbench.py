@@ -3,8 +3,9 @@
 import functools
 import hashlib
 import json
+import logging
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,20 @@ from fnmask.data.label_noise import widen_class
 from fnmask.data.pipeline import TrainStream
 from fnmask.data.source import SPLITS, Split
 from fnmask.engine.cache import Engine, Structure
+from fnmask.engine.features import FeatureStore
 from fnmask.engine.jit import settle_jit
 from fnmask.engine.network import Network
 from fnmask.engine.prefixes import PrefixStore
 from fnmask.engine.schedule import Course, Schedule
 from fnmask.engine.trail import Trail
 from fnmask.engine.training import Training
+from fnmask.frozen_features import why_not_cached
 from fnmask.losses.build import AnyLoss, build_loss
 from fnmask.losses.spec import LossSpec
+from fnmask.models.frozen import cut_at_frozen_encoder
 from fnmask.schema import DatasetConfig, OptimizerConfig
+
+_LOG = logging.getLogger(__name__)
 
 # Data sets, or ways to disturb the labels of one, that are kept at hand.
 _MOST_DATA = 4
@@ -87,6 +93,7 @@ class Workbench:
                     *(_backbone(config), config.dataset.train_size, config.dataset.image_size),
                     *(trainer.batch_size, trainer.eval_batch_size, trainer.accumulate_batches, trainer.deterministic),
                     *(optimizer.name, optimizer.weight_decay > 0, optimizer.momentum),
+                    caches_features(config),
                 ],
                 sort_keys=True,
             ),
@@ -96,6 +103,9 @@ class Workbench:
             ignore_class=config.source.ignore_class,
             precision=trainer.precision,
             n_devices=trainer.n_devices,
+            cut=functools.partial(cut_at_frozen_encoder, image_size=config.dataset.image_size)
+            if caches_features(config)
+            else None,
         )
         try:
             network = self._engine.prepare(structure, seed=config.seed)
@@ -103,6 +113,18 @@ class Workbench:
             raise ConfigError([f"trainer.n_devices: {error}"]) from None
         network.weight_decay.assign(optimizer.weight_decay)
         return network
+
+    def encode(self, config: TrialConfig, data: TrialData, network: Network) -> TrialData:
+        """What the network takes for the images: themselves, or the features of its frozen encoder."""
+        if network.encoder is None:
+            return data
+        store = FeatureStore(config.root / "mlruns" / ".features" if self._keeps else None)
+        content = [data.digest, config.dataset.image_size, config.resolved["backbone"]]
+        train, val, test = (
+            store.encode(network.encoder, getattr(data, split), content=json.dumps([*content, split], default=str))
+            for split in SPLITS
+        )
+        return replace(data, train=train, val=val, test=test)
 
     def settle_jit(self, config: TrialConfig, network: Network, course: Course, stream: TrainStream) -> None:
         """Whether this network's steps are compiled with XLA: as configured, or as measured on its first batch."""
@@ -142,6 +164,7 @@ class Workbench:
             "optimizer": {key: config.resolved["optimizer"][key] for key in ("name", "weight_decay", "momentum")},
             "steps_per_epoch": steps_per_epoch,
             "jit_compile": network.jit_compile,
+            "cached_features": network.encoder is not None,
             **{key: config.resolved["trainer"][key] for key in _SHAPE_STEPS},
         }
         keys = Trail(ground, course).keys(stop for stop in stops if 0 < stop <= longest)
@@ -156,6 +179,15 @@ class Workbench:
     def discard(self) -> None:
         """Forget the compiled steps: after a failure nothing half-done is reused."""
         self._engine.discard()
+
+
+def caches_features(config: TrialConfig) -> bool:
+    """Whether the network is trained on features; where a frozen encoder cannot be, the reason is logged."""
+    reason = why_not_cached(config.backbone.kwargs, config.dataset, config.trainer)
+    wanted = config.trainer.cache_features
+    if reason and wanted and config.backbone.kwargs.get("freeze"):
+        _LOG.info("The frozen encoder runs in every step: %s.", reason)
+    return wanted is not False and not reason
 
 
 def _backbone(config: TrialConfig) -> dict[str, Any]:

@@ -15,12 +15,12 @@ class SplitArrays:
 
     Attributes:
         ids: N names.
-        images: RGB, 0..255, (N, H, W, 3).
+        images: RGB, 0..255, (N, H, W, 3); or in their place the features of a frozen encoder, float32 (N, F).
         labels: Class ids or the void id, (N, H, W).
     """
 
     ids: tuple[str, ...]
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8] | NDArray[np.float32]
     labels: NDArray[np.uint8]
 
 

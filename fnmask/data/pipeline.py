@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,8 @@ from fnmask.data.arrays import SplitArrays
 Flips = Literal["none", "horizontal", "both"]
 _FLIPS: tuple[Flips, ...] = ("none", "horizontal", "both")
 
-Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-"""Images (B, h, w, 3) and labels (B, h, w)."""
+Batch = tuple[NDArray[np.uint8] | NDArray[np.float32], NDArray[np.uint8]]
+"""Images (B, h, w, 3), or features (B, F) in their place, and labels (B, h, w)."""
 
 # Put beside the seed, so that the order of images and their crops are drawn from different streams.
 _ORDER, _CROP = 0, 1
@@ -37,7 +37,8 @@ class TrainStream:
     cropped and flipped alike.
 
     Args:
-        arrays: N images and labels; memory-mapped ones are read where a crop lies.
+        arrays: N images and labels; memory-mapped ones are read where a crop lies. Features in the place of images go
+            with whole images only.
         batch_size: B, at least 1; may exceed N.
         crop_size: height and width of a random crop in pixels, or None for whole images.
         flips: "horizontal" mirrors left and right with probability 1/2, "both" also top and bottom.
@@ -60,6 +61,7 @@ class TrainStream:
             raise ValueError(f"crop_size is {crop_size}, the images are {tuple(whole)}; use a crop that fits, or null.")
         # Places where a crop may begin, by rows and by columns.
         self._places = np.array(whole) - self._crop + 1
+        self._is_whole = list(self._crop) == whole and flips == "none"
         self._batch_size = batch_size
         # A batch seldom touches more than two passes; every thread that draws may ask.
         self._order = functools.lru_cache(maxsize=4)(self._draw_order)
@@ -70,6 +72,10 @@ class TrainStream:
         firsts = (draws[:2] * self._places[:, None]).astype(int)
         upside_down = (draws[2] < 0.5) & (self._flips == "both")
         mirrored = (draws[3] < 0.5) & (self._flips != "none")
+        if self._is_whole:
+            passes = [divmod(step * self._batch_size + place, self._count) for place in range(self._batch_size)]
+            chosen = np.array([self._order(number)[within] for number, within in passes])
+            return self._arrays.images[chosen], self._arrays.labels[chosen]
         images = np.empty((self._batch_size, *self._crop, 3), np.uint8)
         labels = np.empty((self._batch_size, *self._crop), np.uint8)
         for place in range(self._batch_size):
@@ -118,11 +124,12 @@ def eval_batches(arrays: SplitArrays, *, batch_size: int, pad_label: int) -> Ite
 
 
 def _filled(arrays: SplitArrays, first: int, batch_size: int, pad_label: int) -> Batch:
-    images, labels = arrays.images[first : first + batch_size], arrays.labels[first : first + batch_size]
-    missing = [(0, batch_size - len(labels)), (0, 0), (0, 0)]
-    if missing[0][1]:
-        images = np.pad(images, [*missing, (0, 0)])
-        labels = np.pad(labels, missing, constant_values=pad_label)
+    labels = arrays.labels[first : first + batch_size]
+    images: NDArray[Any] = arrays.images[first : first + batch_size]
+    missing = batch_size - len(labels)
+    if missing:
+        images = np.pad(images, [(0, missing), *[(0, 0)] * (images.ndim - 1)])
+        labels = np.pad(labels, [(0, missing), (0, 0), (0, 0)], constant_values=pad_label)
     return images, labels
 
 

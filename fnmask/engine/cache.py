@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from fnmask.engine.network import Network
 from fnmask.engine.state import Arrays, read
+from fnmask.models.frozen import Cut
 
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 
@@ -33,6 +34,7 @@ class Structure:
         ignore_class: the label that marks void pixels, or None.
         precision: Keras' dtype policy of the model.
         n_devices: GPUs (without any, virtual CPU devices) that share every batch.
+        cut: parts the model, whose head is then trained on the features of its frozen encoder.
     """
 
     key: object
@@ -42,6 +44,7 @@ class Structure:
     ignore_class: int | None
     precision: Precision = "float32"
     n_devices: int = 1
+    cut: Callable[[keras.Model], Cut] | None = None
 
 
 class Engine:
@@ -96,6 +99,7 @@ class _Warm:
             num_classes=structure.num_classes,
             ignore_class=structure.ignore_class,
             strategy=strategy,
+            cut=structure.cut(model) if structure.cut else None,
         )
         self._initial: OrderedDict[int, Arrays] = OrderedDict({seed: read(model.variables)})
 

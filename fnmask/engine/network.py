@@ -21,6 +21,7 @@ from fnmask.engine.state import Arrays, State, read, write
 from fnmask.losses.build import AnyLoss
 from fnmask.losses.pixel_losses import MaskedCrossentropy
 from fnmask.metrics.streaming import confusion_matrix_per_image
+from fnmask.models.frozen import Cut
 
 # Compiled training steps that a network keeps: one for each loss structure, the least recently used out first.
 _MOST_STEPS = 8
@@ -86,8 +87,10 @@ class Network:
         num_classes: C.
         ignore_class: the label that marks void pixels, or None.
         strategy: the devices that share every batch, for which the model was built; default the one there is.
+        cut: the model in two parts: the features of images are then given for the images, everywhere.
 
     Attributes:
+        encoder: makes features of images (B, H, W, 3), with a cut; else None.
         weight_decay: a variable, of an optimizer that was given one above 0.
         jit_compile: compile training steps with XLA from now on.
         steps_done: of the training that is under way.
@@ -101,8 +104,12 @@ class Network:
         num_classes: int,
         ignore_class: int | None,
         strategy: tf.distribute.Strategy | None = None,
+        cut: Cut | None = None,
     ) -> None:
         self.model, self.optimizer = model, optimizer
+        self.encoder = cut.features if cut else None
+        # What the functions below call; with a cut it takes features, wherever they say images.
+        self._run = cut.head if cut else model
         fuse_batch_norm(model)
         optimizer.build(model.trainable_variables)
         self.weight_decay = tf.Variable(0.0, trainable=False)
@@ -232,7 +239,7 @@ class Network:
         """One step on one device with its share of the batch; what it adds to the sums."""
         images, labels = _cast(images, labels)
         with tf.GradientTape() as tape:
-            logits = self.model(images, training=True)
+            logits = self._run(images, training=True)
         value, direction = loss.value_and_gradient(labels, logits)
         # The optimizer adds up the gradients of the devices.
         n_devices = self._strategy.num_replicas_in_sync
@@ -247,7 +254,7 @@ class Network:
         )
         return value / n_devices, removed, labelled
 
-    def _share(self, values: NDArray[np.uint8]) -> Any:
+    def _share(self, values: NDArray[Any]) -> Any:
         """One part of a batch for each device."""
         count = self._strategy.num_replicas_in_sync
         if count == 1:
@@ -258,12 +265,12 @@ class Network:
         )
 
     def _predict_eagerly(self, images: Any) -> Any:
-        logits = self.model(tf.cast(images, tf.float32), training=False)
+        logits = self._run(tf.cast(images, tf.float32), training=False)
         return tf.argmax(logits, axis=-1, output_type=tf.int32)
 
     def _evaluate_eagerly(self, images: Any, labels: Any) -> tuple[Any, Any]:
         images, labels = _cast(images, labels)
-        logits = self.model(images, training=False)
+        logits = self._run(images, training=False)
         matrices = confusion_matrix_per_image(labels, logits, self._num_classes, self._ignore_class)
         return matrices, self._base_loss.value_and_gradient(labels, logits)[0]
 

@@ -30,6 +30,7 @@ def segmentation_model(
     encoder: Encoder,
     encoder_weights: str | None = None,
     freeze: bool = False,
+    freeze_batch_norm: bool = False,
     input_size: tuple[int, int] | None = None,
 ) -> Any:
     """Builds a network of segmentation-models with logits out.
@@ -44,6 +45,8 @@ def segmentation_model(
         encoder_weights: None for random weights, `imagenet` to fetch pretrained ones once into the Keras cache, or the
             path of a .h5 or .weights.h5 file for the encoder without its classification top.
         freeze: keep the encoder's weights, except its batch norms, as they are.
+        freeze_batch_norm: keep its batch norms as well, which then use the statistics that came with the weights, in
+            training too; of use where those fit the new images. Needs `freeze`.
         input_size: largest `(height, width)` in px that the model will see. PSPNet needs it, since its pooling windows
             are fixed parts of it: smaller images are padded to it, so train it on whole frames. Others ignore it.
 
@@ -52,7 +55,8 @@ def segmentation_model(
         half-precision policy.
 
     Raises:
-        ValueError: unknown decoder or encoder, a PSPNet without `input_size`, or weights of another network.
+        ValueError: unknown decoder or encoder, a PSPNet without `input_size`, batch norms frozen without the rest, or
+            weights of another network.
         FileNotFoundError: the weights are missing and cannot be fetched.
 
     Source: https://github.com/qubvel/segmentation_models; PSPNet: Zhao et al. 2017; FPN: Kirillov et al. 2019;
@@ -62,6 +66,8 @@ def segmentation_model(
         raise ValueError(f"num_classes={num_classes}: allowed are whole numbers from 2. Give a larger num_classes.")
     _check_choice("decoder", decoder, DECODERS)
     _check_choice("encoder", encoder, ENCODERS)
+    if freeze_batch_norm and not freeze:
+        raise ValueError("freeze_batch_norm=True freezes nothing without freeze=True. Give both, or neither.")
 
     import keras
 
@@ -74,6 +80,7 @@ def segmentation_model(
         encoder=encoder,
         encoder_weights=encoder_weights,
         freeze=freeze,
+        freeze_batch_norm=freeze_batch_norm,
         size=padding.size or (None, None),
     )
     images = keras.Input((None, None, 3), name="images")
@@ -112,6 +119,7 @@ def _build_network(
     encoder: Encoder,
     encoder_weights: str | None,
     freeze: bool,
+    freeze_batch_norm: bool,
     size: tuple[int | None, int | None],
 ) -> Any:
     """Builds the package's own network, fills its encoder and freezes it."""
@@ -136,16 +144,16 @@ def _build_network(
     if encoder_weights is not None and from_file:
         load_weight_file(features, encoder_weights, name=encoder)
     if freeze:
-        _freeze(features)
+        _freeze(features, with_batch_norm=freeze_batch_norm)
     return network
 
 
-def _freeze(encoder: Any) -> None:
-    """Freezes all but the batch norms, whose statistics must follow the new images: the package's own rule."""
+def _freeze(encoder: Any, *, with_batch_norm: bool) -> None:
+    """Freezes all but the batch norms, whose statistics should follow the new images: the package's own rule."""
     from keras.layers import BatchNormalization
 
     for layer in encoder.layers:
-        layer.trainable = isinstance(layer, BatchNormalization)
+        layer.trainable = isinstance(layer, BatchNormalization) and not with_batch_norm
 
 
 def _import_builder(decoder: Decoder) -> Callable[..., Any]:

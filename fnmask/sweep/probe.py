@@ -45,6 +45,7 @@ def probe(plan: Plan) -> Probe:
     begin_s = time.monotonic()
     data = workbench.load(config)
     network = workbench.prepare(config)
+    data = workbench.encode(config, data, network)
     per_epoch = steps_per_epoch(config, data)
     course = build_course(config, data, per_epoch)
     stream = train_stream(config, data)
