@@ -15,7 +15,8 @@ from fnmask.metrics.readings import per_class
 from fnmask.result import Control, EpochHook, Result, measure_tradeoff
 from fnmask.tracking import artifacts
 from fnmask.tracking.artifacts import ClassList
-from fnmask.tracking.pictures import confusion_picture, overlay_picture
+from fnmask.tracking.confusion_picture import confusion_picture
+from fnmask.tracking.pictures import overlay_picture
 from fnmask.tracking.tracker import Tracker
 from fnmask.workbench import TrialData, Workbench
 

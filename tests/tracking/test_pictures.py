@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fnmask.tracking.pictures import IGNORED_COLOR, VOID_COLOR, confusion_picture, overlay_picture
+from fnmask.tracking.confusion_picture import confusion_picture
+from fnmask.tracking.pictures import IGNORED_COLOR, VOID_COLOR, overlay_picture
 
 COLORS = ((255, 0, 0), (0, 255, 0))
 
@@ -60,6 +61,14 @@ def test_confusion_picture_is_blue_where_the_share_is_large() -> None:
     assert first_hit[1] < first_missed[1] - 0.2, "predictions run along the columns"
     second_missed = blue_center([[0, 0], [9, 0]])
     assert second_missed[0] > first_hit[0] + 0.2, "true classes run down the rows"
+
+
+def test_confusion_picture_of_many_classes_stays_small() -> None:
+    names = [f"class {index}" for index in range(150)]
+    matrix = np.full((150, 150), 2) + np.diag(np.arange(150) * 1000)
+    matrix[7] = 0
+    picture = Image.open(io.BytesIO(confusion_picture(matrix, names)))
+    assert max(picture.size) < 2500
 
 
 def test_confusion_picture_refuses_a_wrong_number_of_names() -> None:
