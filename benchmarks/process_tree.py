@@ -1,5 +1,7 @@
 """The memory of a process with all that it has started."""
 
+import os
+import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -29,7 +31,10 @@ def run_watched(
     """
     peak_kib = 0
     with log.open("w") as file:
-        process = subprocess.Popen(list(command), cwd=cwd, env=dict(env), stdout=file, stderr=file)
+        # A session of its own, so that what it has started ends with it.
+        process = subprocess.Popen(
+            list(command), cwd=cwd, env=dict(env), stdout=file, stderr=file, start_new_session=True
+        )
         done = threading.Event()
 
         def watch() -> None:
@@ -41,8 +46,9 @@ def run_watched(
         watcher.start()
         try:
             code = process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        except BaseException:  # too late, or interrupted
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
             raise
         finally:
             done.set()
