@@ -1,7 +1,7 @@
 """What proposes the next trial: Optuna's samplers, asked for whole combinations, none of them twice."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +21,11 @@ SamplerName = Literal["tpe", "random", "grid", "quasi_random", "nsga2", "nsga3",
 # Samplers that draw every trial for itself. Those that breed a population repeat a combination on purpose.
 UNIQUE: tuple[SamplerName, ...] = ("tpe", "random", "grid", "quasi_random")
 
+# Samplers whose next trials do not depend on how the ones before ended.
+INDEPENDENT: tuple[SamplerName, ...] = ("random", "quasi_random")
+# Trials that a worker draws before it runs the first of them.
+_BLOCK = 8
+
 # TPE's cost grows with the trials that it looks at. Beyond this many it sees the best half and the newest half.
 TPE_HISTORY = 400
 
@@ -29,7 +34,16 @@ _REDRAWS = 20
 LARGEST_LISTED_SPACE = 20_000
 
 
-def build_sampler(name: SamplerName, *, seed: int, space: Space, session: int = 1, max_retries: int = 0) -> BaseSampler:
+def build_sampler(
+    name: SamplerName,
+    *,
+    seed: int,
+    space: Space,
+    session: int = 1,
+    max_retries: int = 0,
+    n_trials: int | None = None,
+    is_warm: Callable[[Mapping[str, Any]], bool] = lambda chosen: False,
+) -> BaseSampler:
     """The sampler of a worker.
 
     Args:
@@ -38,6 +52,8 @@ def build_sampler(name: SamplerName, *, seed: int, space: Space, session: int = 
         space: what is searched.
         session: what has failed in it is not proposed again.
         max_retries: the same of what was lost with so many workers and one more.
+        n_trials: of the sweep; None: nobody knows.
+        is_warm: what it draws independently, it hands out in blocks, and those first whose step is compiled here.
     """
     with quietly():
         return JointSampler(
@@ -47,6 +63,8 @@ def build_sampler(name: SamplerName, *, seed: int, space: Space, session: int = 
             history=TPE_HISTORY if name == "tpe" else None,
             tried=functools.partial(tried, session=session, max_retries=max_retries),
             seed=seed,
+            n_trials=n_trials if name in INDEPENDENT else None,
+            is_warm=is_warm,
         )
 
 
@@ -81,6 +99,9 @@ class JointSampler(BaseSampler):
         history: show the inner sampler this many finished trials at most; None: all.
         tried: gives the keys of what has been tried, see `claims.tried`.
         seed: of the choice among what is left.
+        n_trials: to draw blocks of so many trials at most as the sweep still lacks; None: one by one.
+        is_warm: which of a block come first. All of it is run before another one is drawn, so that what is run is what
+            was drawn, in another order.
     """
 
     def __init__(
@@ -92,12 +113,16 @@ class JointSampler(BaseSampler):
         history: int | None,
         tried: Callable[[Sequence[FrozenTrial]], set[str]],
         seed: int,
+        n_trials: int | None,
+        is_warm: Callable[[Mapping[str, Any]], bool],
     ) -> None:
         self._inner, self._space, self._unique = inner, space, unique
         self._history, self._keys = history, tried
         self._random = np.random.default_rng(seed)
         self._drawn: dict[str, Any] = {}
         self._n_settled, self._settled = 0, set[str]()
+        self._n_trials, self._is_warm = n_trials, is_warm
+        self._block: list[dict[str, Any]] = []
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The parameters that apply to the combination that is drawn here, for `sample_relative` to hand out."""
@@ -136,6 +161,19 @@ class JointSampler(BaseSampler):
         if not self._unique:
             return self._draw_once(seen, trial)
         done = self._tried(trials)
+        if self._n_trials is None:
+            return self._draw_new(seen, trial, done)
+        # Another worker may have run some of them in the meantime.
+        self._block = [drawn for drawn in self._block if combination_key(drawn) not in done]
+        # The trial that is asked for runs already.
+        lacking = self._n_trials + 1 - sum(each.state in (*FINISHED, TrialState.RUNNING) for each in trials)
+        for _ in range(0 if self._block else max(1, min(_BLOCK, lacking))):
+            self._block.append(self._draw_new(seen, trial, done | set(map(combination_key, self._block))))
+        place = next((place for place, drawn in enumerate(self._block) if self._is_warm(drawn)), 0)
+        return self._block.pop(place)
+
+    def _draw_new(self, seen: Any, trial: FrozenTrial, done: set[str]) -> dict[str, Any]:
+        """A combination that is not done, if there is one."""
         for _ in range(_REDRAWS):
             drawn = self._draw_once(seen, trial)
             if combination_key(drawn) not in done:

@@ -84,6 +84,8 @@ class Worker:
             space=self.plan.space,
             session=self.begun.rules.session,
             max_retries=self.plan.study.max_retries,
+            n_trials=self.begun.rules.n_trials,
+            is_warm=self._warmth.is_warm,
         )
         if self.plan.pruner.optuna is not None:
             self.study.pruner = self.plan.pruner.optuna
