@@ -1,4 +1,4 @@
-"""Plans made of the real `conf/` and `sweeps/`, as the sweeper does it, without training; and empty studies."""
+"""Plans made of the real `conf/` and `sweeps/`, empty studies, and workers on them whose trainings are made up."""
 
 import json
 import subprocess
@@ -6,19 +6,26 @@ import sys
 
 import optuna
 import pytest
+from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository
 from hydra._internal.utils import create_config_search_path
-from hydra.types import RunMode
+from hydra.types import HydraContext, RunMode
+from made_up import Bench, Killed, Training
 
 from fnmask.binding import ConfigError
 from fnmask.presets import conf_dir
+from fnmask.sweep.begin import begin
 from fnmask.sweep.composer import Composer
+from fnmask.sweep.interruption import Interruption
+from fnmask.sweep.join import run_worker
 from fnmask.sweep.plan import make_plan
 from fnmask.sweep.plugin import register
 from fnmask.sweep.recovery import requeue_lost
 from fnmask.sweep.storage import open_storage, storage_url
 from fnmask.sweep.study import open_study
+from fnmask.sweep.worker import Worker
+from fnmask.tracking.mlflow_store import MlflowStore
 from fnmask.train import register_resolvers
 
 
@@ -92,3 +99,57 @@ def dead_process():
     code = "import json; from fnmask.sweep.machine import this_process; print(json.dumps(this_process()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory):
+    root = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        MlflowStore(root, "elsewhere")
+    return (root / "mlflow.db").read_bytes()
+
+
+@pytest.fixture
+def begin_sweep(tmp_path, monkeypatch, empty_mlflow, empty_database, composer, loader):
+    """A function from the words of a command line to the sweep that it begins, or takes up."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "mlruns" / "optuna.db").write_bytes(empty_database)
+    (tmp_path / "mlflow.db").write_bytes(empty_mlflow)
+
+    def from_words(*words):
+        words = (f"root={tmp_path}", "trainer.epochs=2", *words)
+        composing = composer(*words, "hydra/job_logging=none", "hydra/hydra_logging=none")
+        return begin(make_plan(composing, words, with_options=False), composing, words)
+
+    return from_words
+
+
+@pytest.fixture
+def context(loader):
+    return HydraContext(config_loader=loader, callbacks=Callbacks())
+
+
+@pytest.fixture
+def work(context):
+    """A function that is a worker of the sweep until it is over; returns how it ended."""
+
+    def run(begun, learn=lambda config, epoch: 8, *, training=None, index=0):
+        with Interruption() as interruption:
+            return run_worker(
+                begun, context, training or Training(learn), Bench(), interruption=interruption, index=index
+            )
+
+    return run
+
+
+@pytest.fixture
+def die(context, dead_process):
+    """A function that is a worker until it is killed."""
+
+    def run(begun, learn=lambda config, epoch: 8):
+        with Interruption() as interruption, pytest.raises(Killed):
+            Worker(begun, context, Training(learn), Bench(), interruption, 0, dead_process).run()
+
+    return run
