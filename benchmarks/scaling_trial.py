@@ -74,13 +74,14 @@ class WarmTrial:
         load_backend()
         import tensorflow as tf
 
-        from fnmask.workbench import Workbench, build_course
+        from fnmask.course import build_course
+        from fnmask.workbench import Workbench
 
         self._config = compose([])[1].check(_words(setting))
         # It shares no steps and leaves no files.
         self._workbench = Workbench(keeps=False)
         self._data = self._workbench.load(self._config)
-        self._loss = build_course(self._config, self._data, steps_per_epoch=1).loss
+        self._loss = build_course(self._config, self._data.counts, steps_per_epoch=1).loss
         shape = (setting.batch_size, setting.size_px, setting.size_px)
         rng = np.random.default_rng(0)
         self._labels = tf.constant(rng.integers(0, setting.num_classes, shape), tf.int32)

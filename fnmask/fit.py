@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fnmask.config import TrialConfig
+from fnmask.course import build_course
 from fnmask.data.arrays import SplitArrays
 from fnmask.data.pipeline import Batch, TrainStream, eval_batches
-from fnmask.engine.network import Epoch, Evaluation, Network
+from fnmask.engine.network import Network
+from fnmask.engine.readings import Epoch, Evaluation
 from fnmask.engine.training import Training
 from fnmask.losses.schedule import RecallGate, describe_gate
 from fnmask.metrics.confusion import recall
 from fnmask.metrics.readings import summarize
 from fnmask.result import EpochHook
 from fnmask.tracking.tracker import Tracker
-from fnmask.workbench import TrialData, Workbench, build_course
+from fnmask.workbench import TrialData, Workbench
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ def fit(
 ) -> Judged:
     """Train to the last epoch; the weights left in the network are those of the epoch that the trial is judged by."""
     trainer, per_epoch = config.trainer, steps_per_epoch(config, data)
-    course = build_course(config, data, per_epoch)
+    course = build_course(config, data.counts, per_epoch)
     gate = config.loss.timing.build_gate()
     judged: Judged | None = None
     best = 0, -math.inf

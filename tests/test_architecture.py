@@ -52,9 +52,10 @@ MAY_IMPORT = {
     # Level 3: one trial; and the comparison, which reads.
     "outcomes": ("binding", "tracking.tracker"),
     "engine": (*SIBLINGS, "compiled"),
-    "workbench": (*SIBLINGS, "binding", "config", "frozen_features", "schema", "engine"),
+    "course": ("binding", "config", "data", "engine", "losses", "schema"),
+    "workbench": (*SIBLINGS, "binding", "config", "course", "frozen_features", "schema", "engine"),
     "result": ("config", "metrics.readings", "tracking.tracker"),
-    "fit": (*SIBLINGS, "config", "engine", "result", "workbench"),
+    "fit": (*SIBLINGS, "config", "course", "engine", "result", "workbench"),
     "trial": (*SIBLINGS, "config", "engine", "fit", "result", "workbench"),
     # Neither trains: what trains is handed to it.
     "recording": ("config", "losses.spec", "outcomes", "result", "tracking"),
@@ -102,7 +103,7 @@ MAY_IMPORT = {
         *("sweep.pruners", "sweep.samplers", "sweep.space", "sweep.space_reader", "sweep.study"),
     ),
     "sweep.wording": ("sweep.plan", "sweep.study"),
-    "sweep.probe": ("backend", "fit", "progress", "workbench", "sweep.plan"),
+    "sweep.probe": ("backend", "course", "fit", "progress", "workbench", "sweep.plan"),
     # Then what runs it.
     "sweep.open_study": (
         *("binding", "sweep.locks", "sweep.machine", "sweep.plan", "sweep.recovery", "sweep.storage", "sweep.study"),
@@ -176,7 +177,7 @@ CONFINED = {
     "segmentation_models": ("models",),
     "tensorflow": ("models", "engine", "workbench", "backend", "compiled"),
     "jax": ("compiled",),
-    "keras": ("shapes", "compiled", "backend", "losses", "metrics", "models", "engine", "workbench"),
+    "keras": ("shapes", "compiled", "backend", "losses", "metrics", "models", "engine", "course", "workbench"),
     "rich": ("progress", "single", "cli", "compare", "sweep.sweeper", "sweep.monitor", "sweep.worker_command"),
     "plotly": ("compare",),
 }

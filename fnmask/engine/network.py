@@ -3,7 +3,7 @@
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fnmask.compiled import compiled_as_a_whole
 from fnmask.data.pipeline import Batch
 from fnmask.engine.batch_norm import fuse_batch_norm
+from fnmask.engine.readings import EpochTraining, Evaluation, NonFiniteLoss
 from fnmask.engine.schedule import Course
 from fnmask.engine.state import Arrays, State, read, write
 from fnmask.losses.build import AnyLoss
@@ -28,54 +29,6 @@ _MOST_STEPS = 8
 
 # Steps that are timed after the one that compiles.
 _TIMED_STEPS = 3
-
-
-class NonFiniteLoss(ArithmeticError):
-    """The training loss left the numbers: the trial cannot go on."""
-
-
-@dataclass(frozen=True, eq=False)
-class EpochTraining:
-    """Training-mode readings of one epoch.
-
-    Attributes:
-        loss: mean of the steps' losses.
-        removed: weight that the mask has taken off the pixels of each label, (C,); negative where it adds weight.
-        labelled: pixels of each label, (C,).
-    """
-
-    loss: float
-    removed: NDArray[np.float32]
-    labelled: NDArray[np.float32]
-
-    def masked_fraction(self, targets: Sequence[int]) -> float:
-        """Share of the weight of the targets' pixels that the mask removed, at most 1.
-
-        Below 0 where it adds weight, and 0 for a mask of false positives, whose pixels bear other labels.
-        """
-        removed, labelled = (float(of[list(targets)].sum()) for of in (self.removed, self.labelled))
-        return removed / labelled if labelled else 0.0
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Inference-mode readings of one split.
-
-    Attributes:
-        matrices: int64 (N, C, C), one confusion matrix per image, indexed [true, predicted].
-        loss_base: plain unmasked cross-entropy in nats per valid pixel.
-    """
-
-    matrices: NDArray[np.int64]
-    loss_base: float
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What an epoch left: readings of its steps, and of the validation after them."""
-
-    training: EpochTraining
-    evaluation: Evaluation
 
 
 class Network:

@@ -21,7 +21,7 @@ from typing import IO
 
 import numpy as np
 
-from fnmask.engine.network import Epoch, EpochTraining, Evaluation
+from fnmask.engine.readings import Epoch, EpochTraining, Evaluation
 from fnmask.engine.state import State
 
 _LOG = logging.getLogger(__name__)

@@ -6,8 +6,9 @@ from contextlib import ExitStack, closing
 from types import TracebackType
 
 from fnmask.data.pipeline import Batch, TrainStream
-from fnmask.engine.network import Epoch, Evaluation, Network
+from fnmask.engine.network import Network
 from fnmask.engine.prefixes import Prefix, PrefixStore
+from fnmask.engine.readings import Epoch, Evaluation
 from fnmask.engine.schedule import Course
 
 

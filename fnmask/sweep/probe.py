@@ -38,8 +38,9 @@ class Probe:
 def probe(plan: Plan) -> Probe:
     """Measure the trial with the first value of every choice: one step to compile, two to time."""
     device = load_backend()
+    from fnmask.course import build_course
     from fnmask.fit import split_batches, steps_per_epoch, train_stream
-    from fnmask.workbench import Workbench, build_course
+    from fnmask.workbench import Workbench
 
     config, workbench = plan.base, Workbench(keeps=False)
     begin_s = time.monotonic()
@@ -47,7 +48,7 @@ def probe(plan: Plan) -> Probe:
     network = workbench.prepare(config)
     data = workbench.encode(config, data, network)
     per_epoch = steps_per_epoch(config, data)
-    course = build_course(config, data, per_epoch)
+    course = build_course(config, data.counts, per_epoch)
     stream = train_stream(config, data)
     workbench.settle_jit(config, network, course, stream)
     with closing(stream.iterate()) as batches:

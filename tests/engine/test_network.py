@@ -5,7 +5,8 @@ import tensorflow as tf
 from problems import C, assert_same_state, batch, batches, build_model, course, masked, plain, prepare, schedule
 
 from fnmask.engine.cache import Engine
-from fnmask.engine.network import Network, NonFiniteLoss
+from fnmask.engine.network import Network
+from fnmask.engine.readings import NonFiniteLoss
 from fnmask.engine.schedule import Course
 from fnmask.losses import MaskedCrossentropy
 

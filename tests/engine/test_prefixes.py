@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from problems import assert_same_state
 
-from fnmask.engine.network import Epoch, EpochTraining, Evaluation
 from fnmask.engine.prefixes import Prefix, PrefixStore
+from fnmask.engine.readings import Epoch, EpochTraining, Evaluation
 from fnmask.engine.state import State
 
 
