@@ -6,9 +6,11 @@ are kept in `--results`, so that a run that was cut off goes on where it was.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import textwrap
 import time
@@ -25,7 +27,8 @@ from benchmarks.throughput_trial import REQUEST
 
 ROOT = Path(__file__).parents[1]
 NETWORKS = ("tiny", "mobilenetv2")
-TARGETS, ALPHAS = (1, 2, 3, 4), (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+# An alpha of 1 would be no mask: four times the same training.
+TARGETS, ALPHAS = (1, 2, 3, 4), (0.0, 0.15, 0.3, 0.45, 0.6, 0.8)
 SIZES = {"epochs": 4, "steps_per_epoch": 10, "batch_size": 8, "size_px": 96, "n_train": 96, "n_val": 64}
 _TIMEOUT_S = 3 * 3600
 
@@ -33,9 +36,11 @@ _VERSIONS = ("tensorflow", "keras", "optuna", "mlflow-skinny", "hydra-core")
 
 _TEXT = """
 {n_trials} trials of {steps} steps of {batch_size} images at {size_px}x{size_px}; after each of {epochs} epochs
-{n_val} validation images. *Wall*: of the whole command{scaled}. *Warm trial*: from the end of one to the end of the
+{n_val} validation images. The others compute IoU as metrics of `compile`, in training too; fnmask from the confusion
+matrix of validation. *Wall*: of the whole command{scaled}. *Warm trial*: from the end of one to the end of the
 next, median [least, most]. *In steps*: share of the wall time in training and validation steps; of the others that is
-the number of steps times the median step, which leaves out tracing. *Then*: the same from the end of the first trial
+the number of steps times the median step, which leaves out tracing; of fnmask it is all that its loop over batches
+takes, with tracing in the first trial. *Then*: the same from the end of the first trial
 on. *Memory*: of all its processes, the most.
 """
 _SCALED = (
@@ -74,12 +79,13 @@ def _run_once(contestant: Contestant, request: dict[str, Any], results: Path) ->
     """The outcome of a contestant, from an earlier run with the same request if there is one."""
     asked = {**request, "log_models": contestant.log_models}
     folder = results / f"{request['network']}-{len(request['trials'])}-{contestant.slug}"
+    asked |= {"folder": str(folder), "code": _code(), "versions": {package: version(package) for package in _VERSIONS}}
     kept = folder / "outcome.json"
-    if kept.exists() and json.loads((folder / "request.json").read_text()) == {**asked, "folder": str(folder)}:
+    if kept.exists() and json.loads((folder / "request.json").read_text()) == asked:
         return Outcome(**json.loads(kept.read_text()))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "request.json").write_text(json.dumps({**asked, "folder": str(folder)}))
+    (folder / "request.json").write_text(json.dumps(asked))
     changes = {
         REQUEST: str(folder / "request.json"),
         "PYTHONPATH": str(ROOT),
@@ -90,7 +96,7 @@ def _run_once(contestant: Contestant, request: dict[str, Any], results: Path) ->
     print(f"  {request['network']}: {contestant.name}", file=sys.stderr, flush=True)
     begin_s = time.monotonic()
     code, peak_mib = run_watched(
-        contestant.command({**asked, "folder": str(folder)}),
+        contestant.command(asked),
         cwd=ROOT if contestant.is_ours else folder,
         env=env,
         log=folder / "log",
@@ -102,6 +108,15 @@ def _run_once(contestant: Contestant, request: dict[str, Any], results: Path) ->
     outcome = read_outcome(contestant, folder, len(request["trials"]), wall_s=wall_s, peak_mib=peak_mib)
     kept.write_text(json.dumps(vars(outcome)))
     return outcome
+
+
+def _code() -> str:
+    """The commit, and what has been changed since."""
+    told = [
+        subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+        for words in (("rev-parse", "HEAD"), ("diff", "HEAD", "--", "fnmask", "benchmarks", "conf"))
+    ]
+    return hashlib.sha256("".join(told).encode()).hexdigest()[:16]
 
 
 def _table(outcomes: dict[str, Outcome]) -> list[str]:
