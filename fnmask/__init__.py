@@ -13,7 +13,7 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib.metadata import version
 
-        return version("fnmask")
+        return globals().setdefault(name, version("fnmask"))
     if name in ("losses", "metrics"):
         return import_module(f"fnmask.{name}")
     raise AttributeError(f"module 'fnmask' has no attribute {name!r}")

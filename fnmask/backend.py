@@ -36,7 +36,7 @@ def _without(package: str) -> Iterator[None]:
     try:
         yield
     finally:
-        del sys.modules[package]
+        sys.modules.pop(package, None)
 
 
 @contextmanager

@@ -217,6 +217,8 @@ def _check_root(given: object) -> Path:
 def _bind_backbone(node: Mapping[str, Any]) -> Bound:
     """Weights from a file are looked for now, not when the trial begins."""
     bound = bind(node, prefix="backbone", known=("num_classes", "input_size"))
+    if bound.kwargs.get("freeze_batch_norm") and not bound.kwargs.get("freeze"):
+        raise ConfigError(["backbone.freeze_batch_norm: got true with backbone.freeze=false. Give both, or neither."])
     weights = bound.kwargs.get("encoder_weights")
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         raise ConfigError([f"backbone.encoder_weights: there is no file {weights!r}. Allowed: null, imagenet, a file."])

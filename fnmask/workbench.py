@@ -19,7 +19,7 @@ from fnmask.data.cached import load_cached
 from fnmask.data.label_noise import widen_class
 from fnmask.data.pipeline import TrainStream
 from fnmask.data.source import SPLITS, Split
-from fnmask.engine.cache import Engine, Structure
+from fnmask.engine.cache import Engine, Structure, TooFewDevicesError
 from fnmask.engine.features import FeatureStore
 from fnmask.engine.jit import settle_jit
 from fnmask.engine.network import Network
@@ -107,7 +107,7 @@ class Workbench:
         )
         try:
             network = self._engine.prepare(structure, seed=config.seed)
-        except ValueError as error:
+        except TooFewDevicesError as error:
             raise ConfigError([f"trainer.n_devices: {error}"]) from None
         network.weight_decay.assign(optimizer.weight_decay)
         return network

@@ -35,7 +35,9 @@ def _layers(model: Any) -> Iterator[keras.Layer]:
 
 def _call(self: keras.layers.BatchNormalization, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
     is_images = len(inputs.shape) == 4 and self.axis in (3, -1)
-    if not is_images or mask is not None or (training and not self.trainable) or is_compiled_as_a_whole():
+    is_float32 = self.variable_dtype == "float32"
+    is_fused = is_images and is_float32 and mask is None and not is_compiled_as_a_whole()
+    if not is_fused or (training and not self.trainable):
         return keras.layers.BatchNormalization.call(self, inputs, training=training, mask=mask)
     mean, variance = (tf.convert_to_tensor(of) for of in (self.moving_mean, self.moving_variance))
     outputs, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -48,9 +50,10 @@ def _call(self: keras.layers.BatchNormalization, inputs: Any, training: bool | N
         is_training=bool(training),
     )
     if training:
-        count = tf.cast(tf.size(inputs) / inputs.shape[-1], tf.float32)
-        # The operation estimates the variance of all images there are, Keras takes that of the batch.
-        batch_variance *= (count - 1) / count
+        count = tf.cast(tf.size(inputs, out_type=tf.int64), tf.float32) / inputs.shape[-1]
+        # The operation estimates the variance of all images there are, Keras takes that of the batch; of one value
+        # there is no estimate.
+        batch_variance = tf.math.multiply_no_nan(batch_variance, (count - 1) / count)
         for moving, of_batch in ((self.moving_mean, batch_mean), (self.moving_variance, batch_variance)):
             moving.assign(moving * self.momentum + of_batch * (1 - self.momentum))
     return tf.cast(outputs, self.compute_dtype)

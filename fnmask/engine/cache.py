@@ -22,6 +22,10 @@ Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 _MOST_SEEDS = 4
 
 
+class TooFewDevicesError(ValueError):
+    """A network is to be trained on more devices than there are."""
+
+
 @dataclass(frozen=True)
 class Structure:
     """What a network is built from: all that changes a trace, but for the loss.
@@ -62,7 +66,7 @@ class Engine:
         """A network in the state that a fresh process with this seed has.
 
         Raises:
-            ValueError: there are not so many devices.
+            TooFewDevicesError: there are not so many devices.
         """
         key = (structure.key, structure.num_classes, structure.ignore_class, structure.precision, structure.n_devices)
         if key not in self._warm:
@@ -142,11 +146,11 @@ def _strategy(n_devices: int) -> tf.distribute.Strategy:
     """The devices that share a batch.
 
     Raises:
-        ValueError: there are fewer.
+        TooFewDevicesError: there are fewer.
     """
     if n_devices == 1:
         return tf.distribute.get_strategy()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if len(devices) < n_devices:
-        raise ValueError(f"there are {len(devices)} devices ({devices[0].device_type}), not {n_devices}.")
+        raise TooFewDevicesError(f"there are {len(devices)} devices ({devices[0].device_type}), not {n_devices}.")
     return tf.distribute.MirroredStrategy([device.name for device in devices[:n_devices]])

@@ -5,12 +5,14 @@ step go on from the same file.
 """
 
 import fcntl
+import functools
 import json
 import logging
 import math
 import os
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -30,6 +32,10 @@ _LOG = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 0.2
 
 _SUFFIX = ".steps"
+
+# Nobody writes at a file for so long.
+_ABANDONED_S = 3600.0
+
 _STATE = ("model", "optimizer", "sums")
 
 
@@ -91,9 +97,9 @@ class PrefixStore:
 
     def flush(self) -> None:
         """Wait for what is still being saved."""
-        if self._last is not None:
-            self._last.result()
-            self._last = None
+        if self._last is not None and (error := self._last.exception()) is not None:
+            _LOG.warning("Steps could not be kept for other trials: %r", error)
+        self._last = None
 
     @contextmanager
     def computing(self, key: str, wait: Callable[[], None]) -> Iterator[None]:
@@ -127,7 +133,10 @@ class PrefixStore:
             found = _read(path)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except OSError as error:  # which may pass
+            _LOG.warning("%s cannot be read (%s); its steps are taken again.", path, error)
+            return None
+        except (ValueError, LookupError, TypeError) as error:
             _LOG.warning("%s cannot be read (%s) and is removed; its steps are taken again.", path, error)
             with suppress(OSError):
                 path.unlink()
@@ -137,7 +146,11 @@ class PrefixStore:
         return found
 
     def _shrink(self) -> None:
-        """Remove what was used longest ago, until the rest is small enough."""
+        """Remove what was used longest ago, until the rest is small enough; and what killed workers left half-done."""
+        for path in self._folder.glob(".*.tmp"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                    path.unlink()
         files = []
         for path in self._folder.glob(f"*{_SUFFIX}"):
             with suppress(FileNotFoundError):  # removed by another worker
@@ -160,15 +173,17 @@ def _write(prefix: Prefix, file: IO[bytes]) -> None:
         arrays += getattr(state, part)
     for epoch in prefix.epochs:
         arrays += [epoch.training.removed, epoch.training.labelled, epoch.evaluation.matrices]
+    pieces = [np.ascontiguousarray(array).data for array in arrays]
     about = {
         "steps": state.steps,
         "lengths": [len(getattr(state, part)) for part in _STATE],
         "epochs": [[epoch.training.loss, epoch.evaluation.loss_base] for epoch in prefix.epochs],
         "arrays": [[array.dtype.str, array.shape] for array in arrays],
+        "crc32": functools.reduce(lambda so_far, piece: zlib.crc32(piece, so_far), pieces, 0),
     }
     file.write(json.dumps(about).encode() + b"\n")
-    for array in arrays:
-        file.write(np.ascontiguousarray(array).data)
+    for piece in pieces:
+        file.write(piece)
 
 
 def _read(path: Path) -> Prefix:
@@ -180,12 +195,13 @@ def _read(path: Path) -> Prefix:
         end = place + np.dtype(kind).itemsize * math.prod(shape)
         arrays.append(content[place:end].view(kind).reshape(shape))
         place = end
-    if place != len(content):
-        raise ValueError(f"{len(content)} bytes of arrays instead of {place}")
+    if place != len(content) or zlib.crc32(content.data) != about["crc32"]:
+        raise ValueError("damaged")
     remaining = iter(arrays)
     parts = [tuple(islice(remaining, length)) for length in about["lengths"]]
     epochs = []
     for loss, loss_base in about["epochs"]:
-        removed, labelled, matrices = islice(remaining, 3)
+        # Copies: these are kept for long, and would hold the whole content.
+        removed, labelled, matrices = (array.copy() for array in islice(remaining, 3))
         epochs.append(Epoch(EpochTraining(loss, removed, labelled), Evaluation(matrices, loss_base)))
     return Prefix(State(about["steps"], *parts), tuple(epochs))

@@ -33,6 +33,10 @@ from fnmask.sweep.study import (
 Verdict = Literal["wait", "finished", "stopped", "incomplete", "interrupted"]
 
 
+# Trials of a search that does not learn that are queued at once.
+_MOST_AHEAD = 8
+
+
 @dataclass(frozen=True)
 class Rules:
     """What decides when a sweep is over.
@@ -77,6 +81,7 @@ def claim_trial(
     suggest: Callable[[optuna.trial.Trial], Mapping[str, Value]],
     *,
     is_warm: Callable[[Mapping[str, Any]], bool] = lambda chosen: False,
+    draw_ahead: Callable[[int], Sequence[Mapping[str, Any]]] = lambda count: (),
     stopped: bool = False,
 ) -> Claimed | Verdict:
     """The trial that this worker runs now, marked as its own, or why there is none.
@@ -88,6 +93,8 @@ def claim_trial(
         worker: this process.
         suggest: asks a trial of the search for its values.
         is_warm: whether values find their step compiled here; of trials that nothing else tells apart they come first.
+        draw_ahead: the next combinations of a search that does not learn. They are queued together: every worker
+            can take a warm one, and all that are drawn are run, whoever takes them.
         stopped: the sweep is to end.
     """
     with quietly():
@@ -96,7 +103,7 @@ def claim_trial(
         verdict = judge(trials, rules, stopped=stopped)
         if verdict is not None:
             return verdict
-        _enqueue_next(study, trials, rules, is_warm)
+        _enqueue_next(study, trials, rules, is_warm, draw_ahead)
         trial = _take_queued(study, storage, is_warm) or study.ask()
         mark = {**worker, SESSION: rules.session}
         try:
@@ -230,7 +237,11 @@ def _has_failed(trial: FrozenTrial, session: int, max_retries: int) -> bool:
 
 
 def _enqueue_next(
-    study: Study, trials: Sequence[FrozenTrial], rules: Rules, is_warm: Callable[[Mapping[str, Any]], bool]
+    study: Study,
+    trials: Sequence[FrozenTrial],
+    rules: Rules,
+    is_warm: Callable[[Mapping[str, Any]], bool],
+    draw_ahead: Callable[[int], Sequence[Mapping[str, Any]]],
 ) -> None:
     """Queue what has to come before the sampler's own: a missing control, whatever else is queued."""
     control = _missing_control(trials, rules.controls)
@@ -242,7 +253,13 @@ def _enqueue_next(
             HELD: dict(control.held),
         }
         study.enqueue_trial({}, user_attrs=attributes)
-    elif rules.grid is not None and not any(trial.state == TrialState.WAITING for trial in trials):
+    elif any(trial.state == TrialState.WAITING for trial in trials):
+        return
+    elif rules.grid is None:
+        under_way = sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials)
+        for chosen in draw_ahead(min(_MOST_AHEAD, rules.n_trials - under_way)):
+            study.enqueue_trial(dict(chosen))
+    else:
         missing = _missing_combinations(trials, rules)
         # What failed in an earlier session comes last: it must not use up every session's patience.
         failed = [combination_key(params_of(trial)) for trial in trials if trial.state == TrialState.FAIL]

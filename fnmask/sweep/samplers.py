@@ -1,7 +1,7 @@
 """What proposes the next trial: Optuna's samplers, asked for whole combinations, none of them twice."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -23,8 +23,6 @@ UNIQUE: tuple[SamplerName, ...] = ("tpe", "random", "grid", "quasi_random")
 
 # Samplers whose next trials do not depend on how the ones before ended.
 INDEPENDENT: tuple[SamplerName, ...] = ("random", "quasi_random")
-# Trials that a worker draws before it runs the first of them.
-_BLOCK = 8
 
 # TPE's cost grows with the trials that it looks at. Beyond this many it sees the best half and the newest half.
 TPE_HISTORY = 400
@@ -41,9 +39,7 @@ def build_sampler(
     space: Space,
     session: int = 1,
     max_retries: int = 0,
-    n_trials: int | None = None,
-    is_warm: Callable[[Mapping[str, Any]], bool] = lambda chosen: False,
-) -> BaseSampler:
+) -> "JointSampler":
     """The sampler of a worker.
 
     Args:
@@ -52,8 +48,6 @@ def build_sampler(
         space: what is searched.
         session: what has failed in it is not proposed again.
         max_retries: the same of what was lost with so many workers and one more.
-        n_trials: of the sweep; None: nobody knows.
-        is_warm: what it draws independently, it hands out in blocks, and those first whose step is compiled here.
     """
     with quietly():
         return JointSampler(
@@ -63,8 +57,7 @@ def build_sampler(
             history=TPE_HISTORY if name == "tpe" else None,
             tried=functools.partial(tried, session=session, max_retries=max_retries),
             seed=seed,
-            n_trials=n_trials if name in INDEPENDENT else None,
-            is_warm=is_warm,
+            independent=name in INDEPENDENT,
         )
 
 
@@ -89,6 +82,10 @@ def _inner(name: SamplerName, seed: int) -> BaseSampler:
     return optuna.samplers.RandomSampler(seed=seed)
 
 
+# What independent samplers are asked on behalf of; they do not look at it.
+_NO_TRIAL: Any = None
+
+
 class JointSampler(BaseSampler):
     """Draws a whole combination at once from another sampler, again while it has been tried before.
 
@@ -99,9 +96,7 @@ class JointSampler(BaseSampler):
         history: show the inner sampler this many finished trials at most; None: all.
         tried: gives the keys of what has been tried, see `claims.tried`.
         seed: of the choice among what is left.
-        n_trials: to draw blocks of so many trials at most as the sweep still lacks; None: one by one.
-        is_warm: which of a block come first. All of it is run before another one is drawn, so that what is run is what
-            was drawn, in another order.
+        independent: how trials end changes nothing of what it proposes next.
     """
 
     def __init__(
@@ -113,16 +108,14 @@ class JointSampler(BaseSampler):
         history: int | None,
         tried: Callable[[Sequence[FrozenTrial]], set[str]],
         seed: int,
-        n_trials: int | None,
-        is_warm: Callable[[Mapping[str, Any]], bool],
+        independent: bool,
     ) -> None:
         self._inner, self._space, self._unique = inner, space, unique
         self._history, self._keys = history, tried
         self._random = np.random.default_rng(seed)
         self._drawn: dict[str, Any] = {}
         self._n_settled, self._settled = 0, set[str]()
-        self._n_trials, self._is_warm = n_trials, is_warm
-        self._block: list[dict[str, Any]] = []
+        self._independent = independent
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The parameters that apply to the combination that is drawn here, for `sample_relative` to hand out."""
@@ -143,6 +136,18 @@ class JointSampler(BaseSampler):
         """A value for a parameter that an enqueued trial leaves open."""
         return self._inner.sample_independent(study, trial, param_name, param_distribution)
 
+    def draw_ahead(self, study: Study, count: int) -> list[dict[str, Any]]:
+        """The next combinations at once, for the caller to queue; none where each depends on how others end."""
+        if not self._independent:
+            return []
+        trials = study.get_trials(deepcopy=False)
+        seen: Any = _Excerpt(study, trials, self._history)
+        done, drawn = self._tried(trials), []
+        for _ in range(count):
+            drawn.append(self._draw_new(seen, _NO_TRIAL, done))
+            done = done | {combination_key(drawn[-1])}
+        return drawn
+
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Let the inner sampler know."""
         self._inner.before_trial(study, trial)
@@ -161,16 +166,7 @@ class JointSampler(BaseSampler):
         if not self._unique:
             return self._draw_once(seen, trial)
         done = self._tried(trials)
-        if self._n_trials is None:
-            return self._draw_new(seen, trial, done)
-        # Another worker may have run some of them in the meantime.
-        self._block = [drawn for drawn in self._block if combination_key(drawn) not in done]
-        # The trial that is asked for runs already.
-        lacking = self._n_trials + 1 - sum(each.state in (*FINISHED, TrialState.RUNNING) for each in trials)
-        for _ in range(0 if self._block else max(1, min(_BLOCK, lacking))):
-            self._block.append(self._draw_new(seen, trial, done | set(map(combination_key, self._block))))
-        place = next((place for place, drawn in enumerate(self._block) if self._is_warm(drawn)), 0)
-        return self._block.pop(place)
+        return self._draw_new(seen, trial, done)
 
     def _draw_new(self, seen: Any, trial: FrozenTrial, done: set[str]) -> dict[str, Any]:
         """A combination that is not done, if there is one."""

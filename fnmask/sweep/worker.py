@@ -78,15 +78,14 @@ class Worker:
         if self.plan.study.sampler != "quasi_random":  # whose workers share one sequence, and the place in it
             # Equal seeds would propose equal trials, in every worker and again in every call.
             seed += begun + 1_000_003 * self.index
-        self.study.sampler = build_sampler(
+        self._sampler = build_sampler(
             self.plan.study.sampler,
             seed=seed % 2**31,
             space=self.plan.space,
             session=self.begun.rules.session,
             max_retries=self.plan.study.max_retries,
-            n_trials=self.begun.rules.n_trials,
-            is_warm=self._warmth.is_warm,
         )
+        self.study.sampler = self._sampler
         if self.plan.pruner.optuna is not None:
             self.study.pruner = self.plan.pruner.optuna
         self._full_epochs = self.study.user_attrs.get(FULL_EPOCHS, 0.0)
@@ -112,7 +111,9 @@ class Worker:
                     rules,
                     self._process,
                     self.plan.space.suggest,
-                    is_warm=self._warmth.is_warm,
+                    # What has been run is known by the values of all keys, those too that are zipped to others.
+                    is_warm=lambda chosen: self._warmth.is_warm(self.plan.space.expand(chosen)),
+                    draw_ahead=lambda count: self._sampler.draw_ahead(self.study, count),
                     stopped=attributes.get(STOP) == attributes[SESSION],
                 )
             except UpdateFinishedTrialError:
@@ -145,8 +146,10 @@ class Worker:
                 record = self._run_job(cfg, training)
         except (Exception, KeyboardInterrupt) as error:  # before its run was opened, or after its last number
             record = Record(classify(error), describe(error), None, "", MemoryTracker(), error)
-        if record.result is not None:  # after anything else the steps may have been thrown away
+        if record.result is not None:
             self._warmth.ran(claimed.chosen)
+        elif record.outcome != "pruned":  # the compiled steps have been thrown away
+            self._warmth = Warmth()
         told = patiently(lambda: self._settle(trial, record, report))
         try:
             record.close(*told)

@@ -82,6 +82,52 @@ def test_a_file_that_cannot_be_read_is_removed(tmp_path, content, caplog):
     assert not path.exists()
 
 
+def test_a_damaged_file_is_removed(tmp_path, caplog):
+    store = PrefixStore(tmp_path, 10**6)
+    store.save("aa", prefix(size=100))
+    path = tmp_path / "aa.steps"
+    path.write_bytes(path.read_bytes()[:-200] + bytes(200))
+    assert store.find({3: "aa"}) is None
+    assert "(damaged)" in caplog.text
+    assert not path.exists()
+
+
+def test_a_file_that_cannot_be_opened_now_is_left(tmp_path, monkeypatch, caplog):
+    store = PrefixStore(tmp_path, 10**6)
+    store.save("aa", prefix())
+
+    def refuse(*_):
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fnmask.engine.prefixes._read", refuse)
+        assert store.find({3: "aa"}) is None
+    assert "its steps are taken again" in caplog.text
+    assert store.find({3: "aa"}).state.steps == 3
+
+
+def test_an_error_in_the_background_costs_no_trial(tmp_path, monkeypatch, caplog):
+    store = PrefixStore(tmp_path, 10**6)
+
+    def fail(*_):
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(store, "save", fail)
+    store.save_later("aa", prefix())
+    assert store.find({3: "aa"}) is None
+    assert "unforeseen" in caplog.text
+
+
+def test_what_killed_workers_left_is_removed(tmp_path):
+    store = PrefixStore(tmp_path, 10**6)
+    old, new = tmp_path / ".old.tmp", tmp_path / ".new.tmp"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1000, 1000))
+    store.save("aa", prefix())
+    assert (old.exists(), new.exists()) == (False, True)
+
+
 def test_a_full_disk_costs_no_trial(tmp_path, caplog):
     store = PrefixStore(tmp_path, 10**6)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -381,38 +381,18 @@ def test_samplers_that_breed_a_population_may_repeat_a_combination():
     assert len({key(run(study, CHOICES)) for _ in range(60)}) <= 12
 
 
-@pytest.mark.parametrize("name", ["random", "quasi_random"])
-def test_independent_draws_come_in_blocks_that_begin_with_what_is_warm(name):
-    warm = {"loss": "c"}
-    space = read({"loss": "a,b,c", "rate": "interval(0,1)"})
-    runs = {}
-    for n_trials in (None, 20):
-        sampler = build_sampler(
-            name, seed=3, space=space, n_trials=n_trials, is_warm=lambda chosen: chosen["loss"] == warm["loss"]
-        )
-        study = optuna.create_study(sampler=sampler)
-        runs[n_trials] = [run(study, space) for _ in range(20)]
-    one_by_one, in_blocks = runs[None], runs[20]
-    for first in (0, 8, 16):
-        block = in_blocks[first : first + 8]
-        assert sorted(block, key=str) == sorted(one_by_one[first : first + 8], key=str), "only the order is another"
-        losses = [chosen["loss"] == "c" for chosen in block]
-        assert losses == sorted(losses, reverse=True)
-    assert in_blocks != one_by_one
-    # Nobody would run the rest of a block of eight.
-    assert len(in_blocks) == 20
+@pytest.mark.parametrize("name", EVERY)
+def test_only_what_does_not_learn_is_drawn_ahead(name):
+    study, space = begin(name, CONDITIONAL), CONDITIONAL
+    ahead = study.sampler.draw_ahead(study, 5)
+    assert len(ahead) == (5 if name in ("random", "quasi_random") else 0)
+    # The very ones that would have come one by one.
+    other = begin(name, space)
+    assert ahead == [run(other, space) for _ in ahead]
 
 
-def test_a_block_leaves_out_what_another_worker_has_run():
-    space = read({"loss": "a,b,c,d", "seed": "0,1"})
-    study = optuna.create_study(sampler=build_sampler("random", seed=0, space=space, n_trials=8))
-    mine = [run(study, space)]
-    # Another worker's sampler knows nothing of this one's block.
-    other = optuna.load_study(
-        study_name=study.study_name,
-        storage=study._storage,
-        sampler=build_sampler("random", seed=1, space=space, n_trials=8),
-    )
-    theirs = [run(other, space) for _ in range(4)]
-    mine += [run(study, space) for _ in range(3)]
-    assert len({json.dumps(chosen) for chosen in (*mine, *theirs)}) == 8
+def test_what_is_drawn_ahead_is_new_while_there_is_something_new():
+    study = begin("random", CHOICES)
+    first = [run(study, CHOICES) for _ in range(4)]
+    ahead = study.sampler.draw_ahead(study, 8)
+    assert len({json.dumps(chosen, sort_keys=True) for chosen in (*first, *ahead)}) == 12

@@ -1,8 +1,10 @@
 """A worker: results, failures, trade-offs, and what a sweep that goes on proposes."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from made_up import COMPLETE, FULL_STRENGTH, MEASURED, NUMBERS, TWO, Training, alpha_of, told
+from made_up import ALONE, COMPLETE, FULL_STRENGTH, MEASURED, NUMBERS, TWO, Training, alpha_of, told
 from optuna.trial import TrialState
 
 from fnmask.binding import ConfigError
@@ -10,6 +12,7 @@ from fnmask.outcomes import TrialPruned
 from fnmask.result import Result
 from fnmask.sweep.claims import claim_trial
 from fnmask.sweep.machine import this_process
+from fnmask.sweep.samplers import build_sampler
 from fnmask.sweep.study import CONTROL, EPOCH, LABEL, MATRICES, OUTCOME
 
 
@@ -218,3 +221,38 @@ def test_a_control_that_another_worker_finishes_meanwhile_is_found(begin_sweep, 
     assert work(begun, training=training) == "finished"
     assert [alpha for alpha, _ in training.ran] == [0.25, 0.5], "nothing is run again"
     assert [trial.value for trial in begun.study.trials] == pytest.approx([0, 50, 50])
+
+
+@pytest.mark.parametrize("sampler", ["random", "quasi_random"])
+def test_what_is_drawn_ahead_is_run_whole_and_warm_trials_first(begin_sweep, work, sampler):
+    words = ("backbone=choice(tiny,unet_resnet18,fpn)", "loss.alpha=interval(0,1)", f"study.sampler={sampler}", *ALONE)
+    runs = {}
+    for n_trials in (5, 11):
+        begun = begin_sweep(*words, f"study.n_trials={n_trials}")
+        assert work(begun) == "finished"
+        trials = sorted(begun.study.trials, key=lambda trial: trial.datetime_start)
+        assert [trial.state.name for trial in trials] == ["COMPLETE"] * n_trials, "nothing is left in the queue"
+        runs[n_trials] = [trial.params["backbone"] for trial in trials]
+    # Blocks of five, and of six for the rest: each begins with what the worker holds, up to three networks.
+    changes = sum(before != after for before, after in pairwise(runs[5]))
+    assert changes == len(set(runs[5])) - 1, runs[5]
+
+
+def test_another_worker_takes_from_the_same_queue(begin_sweep):
+    begun = begin_sweep("loss.alpha=interval(0,1)", "study.sampler=random", "study.n_trials=6", *ALONE)
+    sampler = build_sampler("random", seed=0, space=begun.plan.space)
+    begun.study.sampler = sampler
+    asked = []
+
+    def draw_ahead(count):
+        asked.append(count)
+        return sampler.draw_ahead(begun.study, count)
+
+    claimed = [
+        claim_trial(
+            *(begun.study, begun.storage, begun.rules, this_process(), begun.plan.space.suggest), draw_ahead=draw_ahead
+        )
+        for _ in range(6)
+    ]
+    assert asked == [6], "as many as the sweep lacks, and once for all workers"
+    assert len({each.chosen["loss.alpha"] for each in claimed}) == 6
