@@ -87,7 +87,7 @@ class TrialConfig:
 # What a comparison holds fixed: seed, network, data, the loss that a mask is put on, optimizer and training budget.
 REFERENCE_NODES = ("seed", "backbone", "dataset", "base", "optimizer", "trainer")
 
-MOVES_NOTHING = ("eval_batch_size", "test", "cache_features", "share_steps", "share_gib")
+MOVES_NOTHING = ("eval_batch_size", "test", "cache_features", "features_gib", "share_steps", "share_gib")
 
 NODES = (
     *("seed", "root", "backbone", "dataset", "loss", "base", "weighting"),

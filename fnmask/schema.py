@@ -54,6 +54,7 @@ class TrainerConfig(_Node):
     patience_epochs: Annotated[int, Field(ge=1)] | None
     test: bool
     cache_features: bool | Literal["auto"]
+    features_gib: float = Field(gt=0)
     share_steps: bool
     share_gib: float = Field(gt=0)
 

@@ -47,7 +47,7 @@ def run_trial(
     begin_s = time.monotonic()
     data = workbench.load(config)
     network = workbench.prepare(config)
-    given = workbench.encode(config, data, network)
+    given = workbench.encode(config, data, network, on_batch)
     judged = fit(config, given, network, workbench, tracker, on_epoch, on_batch)
     val = judged.evaluation.matrices
     metrics = {f"best/{key.removeprefix('val/')}": value for key, value in judged.metrics.items() if key[:4] == "val/"}

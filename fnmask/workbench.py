@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,10 @@ from fnmask.engine.jit import settle_jit
 from fnmask.engine.network import Network
 from fnmask.engine.prefixes import PrefixStore
 from fnmask.engine.schedule import Course
-from fnmask.engine.trail import Trail
+from fnmask.engine.trail import Trail, code_digest
 from fnmask.engine.training import Training
 from fnmask.frozen_features import why_not_cached
-from fnmask.models.frozen import cut_at_frozen_encoder
+from fnmask.models.frozen import Cut, cut_at_frozen_encoder
 from fnmask.schema import DatasetConfig
 
 _LOG = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class Workbench:
         if trainer.deterministic:
             # For the whole process, and for good.
             tf.config.experimental.enable_op_determinism()
+        wants_features = _wants_features(config)
         structure = Structure(
             # Learning rate and weight decay are assigned.
             key=json.dumps(
@@ -91,7 +93,7 @@ class Workbench:
                     *(_backbone(config), config.dataset.train_size, config.dataset.image_size),
                     *(trainer.batch_size, trainer.eval_batch_size, trainer.accumulate_batches, trainer.deterministic),
                     *(optimizer.name, optimizer.weight_decay > 0, optimizer.momentum),
-                    caches_features(config),
+                    wants_features,
                 ],
                 sort_keys=True,
             ),
@@ -101,9 +103,7 @@ class Workbench:
             ignore_class=config.source.ignore_class,
             precision=trainer.precision,
             n_devices=trainer.n_devices,
-            cut=functools.partial(cut_at_frozen_encoder, image_size=config.dataset.image_size)
-            if caches_features(config)
-            else None,
+            cut=functools.partial(_cut, config) if wants_features else None,
         )
         try:
             network = self._engine.prepare(structure, seed=config.seed)
@@ -112,17 +112,32 @@ class Workbench:
         network.weight_decay.assign(optimizer.weight_decay)
         return network
 
-    def encode(self, config: TrialConfig, data: TrialData, network: Network) -> TrialData:
-        """What the network takes for the images: themselves, or the features of its frozen encoder."""
-        if network.encoder is None:
+    def encode(self, config: TrialConfig, data: TrialData, network: Network, on_batch: Callable[[], None]) -> TrialData:
+        """What the network takes for the images: themselves, or the features of its frozen encoder.
+
+        Args:
+            config: of the trial.
+            data: its images.
+            network: its network.
+            on_batch: called before every batch that is encoded; what it raises ends the encoding.
+
+        Raises:
+            ConfigError: features are demanded, and cannot be kept.
+        """
+        network.takes_features = False
+        if network.encoder is None or not self._keeps:
             return data
-        store = FeatureStore(config.root / "mlruns" / ".features" if self._keeps else None)
-        content = [data.digest, config.dataset.image_size, config.resolved["backbone"]]
-        train, val, test = (
-            store.encode(network.encoder, getattr(data, split), content=json.dumps([*content, split], default=str))
-            for split in SPLITS
-        )
-        return replace(data, train=train, val=val, test=test)
+        needed = [split for split in SPLITS if getattr(data, split).ids and (split != "test" or config.trainer.test)]
+        store = FeatureStore(config.root / "mlruns" / ".features", int(config.trainer.features_gib * 2**30))
+        content = json.dumps([data.digest, config.dataset.image_size, _backbone(config)], default=str)
+        images: dict[str, SplitArrays] = {split: getattr(data, split) for split in needed}
+        try:
+            features = store.encode(network.encoder, images, content=content, on_batch=on_batch)
+        except OSError as error:
+            _refuse_features(config, str(error))
+            return data
+        network.takes_features = True
+        return replace(data, **features)  # type: ignore[arg-type]
 
     def settle_jit(self, config: TrialConfig, network: Network, course: Course, stream: TrainStream) -> None:
         """Whether this network's steps are compiled with XLA: as configured, or as measured on its first batch."""
@@ -138,6 +153,7 @@ class Workbench:
         structure = [
             *(config.resolved["backbone"], config.dataset.train_size, course.unmasked.structure, config.optimizer.name),
             *(trainer.batch_size, trainer.accumulate_batches, trainer.precision, trainer.n_devices),
+            *(network.takes_features, code_digest()),
         ]
         folder = config.root / "mlruns" / ".jit" if self._keeps else None
         verdict = settle_jit(folder, json.dumps(structure, sort_keys=True), time_step)
@@ -162,7 +178,7 @@ class Workbench:
             "optimizer": {key: config.resolved["optimizer"][key] for key in ("name", "weight_decay", "momentum")},
             "steps_per_epoch": steps_per_epoch,
             "jit_compile": network.jit_compile,
-            "cached_features": network.encoder is not None,
+            "cached_features": network.takes_features,
             **{key: config.resolved["trainer"][key] for key in _SHAPE_STEPS},
         }
         keys = Trail(ground, course).keys(stop for stop in stops if 0 < stop <= longest)
@@ -179,13 +195,30 @@ class Workbench:
         self._engine.discard()
 
 
-def caches_features(config: TrialConfig) -> bool:
-    """Whether the network is trained on features; where a frozen encoder cannot be, the reason is logged."""
+def _wants_features(config: TrialConfig) -> bool:
+    """Whether the network is cut, so that it can be trained on the features of its frozen encoder."""
+    frozen, wanted = config.backbone.kwargs.get("freeze"), config.trainer.cache_features
+    if not frozen or wanted is False:
+        return False
     reason = why_not_cached(config.backbone.kwargs, config.dataset, config.trainer)
-    wanted = config.trainer.cache_features
-    if reason and wanted and config.backbone.kwargs.get("freeze"):
-        _LOG.info("The frozen encoder runs in every step: %s.", reason)
-    return wanted is not False and not reason
+    if reason:
+        _refuse_features(config, reason)
+    return not reason
+
+
+def _cut(config: TrialConfig, model: Any) -> Cut | None:
+    try:
+        return cut_at_frozen_encoder(model, config.dataset.image_size)
+    except ValueError as error:
+        _refuse_features(config, str(error))
+        return None
+
+
+def _refuse_features(config: TrialConfig, reason: str) -> None:
+    """Log why a frozen encoder runs in every step; or raise, where features are demanded."""
+    if config.trainer.cache_features is True:
+        raise ConfigError([f"trainer.cache_features: got true, but {reason}. Change that, or give auto."])
+    _LOG.info("The frozen encoder runs in every step: %s.", reason.rstrip("."))
 
 
 def _backbone(config: TrialConfig) -> dict[str, Any]:

@@ -164,7 +164,7 @@ MAY_IMPORT = {
 # Third party -> where it may be imported.
 CONFINED = {
     "optuna": ("sweep",),
-    "fcntl": ("engine.prefixes", "sweep.locks", "tracking.mlflow_client"),
+    "fcntl": ("engine.disk", "sweep.locks", "tracking.mlflow_client"),
     "signal": ("sweep.interruption",),
     "mlflow": ("tracking.mlflow_client",),
     "sqlalchemy": (

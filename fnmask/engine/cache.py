@@ -38,7 +38,7 @@ class Structure:
         ignore_class: the label that marks void pixels, or None.
         precision: Keras' dtype policy of the model.
         n_devices: GPUs (without any, virtual CPU devices) that share every batch.
-        cut: parts the model, whose head is then trained on the features of its frozen encoder.
+        cut: parts the model, so that its head can be trained on the features of its frozen encoder; or says None.
     """
 
     key: object
@@ -48,7 +48,7 @@ class Structure:
     ignore_class: int | None
     precision: Precision = "float32"
     n_devices: int = 1
-    cut: Callable[[keras.Model], Cut] | None = None
+    cut: Callable[[keras.Model], Cut | None] | None = None
 
 
 class Engine:

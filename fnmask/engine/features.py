@@ -4,10 +4,11 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import tempfile
-from importlib.metadata import version
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,8 +16,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from fnmask.data.arrays import SplitArrays
+from fnmask.engine.disk import exclusively, make_room
+from fnmask.engine.trail import code_digest, package_versions
 
 _LOG = logging.getLogger(__name__)
+
+_SUFFIX = ".npy"
 
 # Images that are encoded at once.
 _BATCH = 8
@@ -26,70 +31,102 @@ class FeatureStore:
     """Features of whole splits as files of one folder, for all workers that share it.
 
     Args:
-        folder: made when the first features are kept; None: nothing is kept.
+        folder: made when the first features are kept.
+        max_bytes: of all files together; those go first that were used longest ago.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder, self._max_bytes = folder, max_bytes
 
-    def encode(self, encoder: keras.Model, arrays: SplitArrays, *, content: str) -> SplitArrays:
-        """The split with features (N, F) in the place of its images, computed or from an earlier call.
+    def encode(
+        self,
+        encoder: keras.Model,
+        splits: Mapping[str, SplitArrays],
+        *,
+        content: str,
+        on_batch: Callable[[], None] = lambda: None,
+    ) -> dict[str, SplitArrays]:
+        """The splits with features (N, F) in the place of their images, computed or from an earlier call.
 
-        Several workers may call this at the same time. Where the files cannot be written the features stay in memory.
+        One worker computes them while others wait.
 
         Args:
             encoder: images (B, H, W, 3) -> features (B, F), the same in every step.
-            arrays: the split.
+            splits: by name.
             content: tells the images, and the encoder's layers, from others; its weights count by themselves.
+            on_batch: called again and again; what it raises ends the computing.
+
+        Raises:
+            OSError: they cannot be kept, or are larger than they may be.
         """
-        if not arrays.ids:
-            return arrays
-        key = _digest(encoder, content)[:32]
-        place = self._folder / f"{key}.npy" if self._folder else None
-        if place is not None and place.is_file():
-            return SplitArrays(arrays.ids, np.load(place, mmap_mode="r"), arrays.labels)
-        shape = (len(arrays.ids), int(encoder.output_shape[-1]))
-        if place is not None:
-            _LOG.info("Features of %d images: %.0f MiB in %s", shape[0], 4 * shape[0] * shape[1] / 2**20, place.parent)
-            try:
-                return SplitArrays(arrays.ids, _keep(place, encoder, arrays, shape), arrays.labels)
-            except OSError as error:
-                _LOG.warning("Features stay in memory, since %s cannot be written: %s", place, error)
-        features = np.empty(shape, np.float32)
-        _fill(features, encoder, arrays)
-        return SplitArrays(arrays.ids, features, arrays.labels)
+        n_features = int(encoder.output_shape[-1])
+        needed = 4 * n_features * sum(len(arrays.ids) for arrays in splits.values())
+        if needed > self._max_bytes:
+            raise OSError(f"features take {needed / 2**30:.1f} GiB, more than trainer.features_gib")
+        encode = tf.function(lambda images: encoder(tf.cast(images, tf.float32), training=False), autograph=False)
+        digest, given = _digest(encoder, content), {}
+        for split, arrays in splits.items():
+            path = self._folder / f"{hashlib.sha256(f'{digest} {split}'.encode()).hexdigest()[:32]}{_SUFFIX}"
+            shape = (len(arrays.ids), n_features)
+            features = _load(path, shape)
+            if features is None:
+                with exclusively(self._folder, path.name, on_batch):
+                    features = _load(path, shape)  # whoever held the lock before has left it
+                    if features is None:
+                        _LOG.info("Features of %d images: %.0f MiB in %s", shape[0], needed / 2**20, self._folder)
+                        make_room(self._folder, _SUFFIX, self._max_bytes - needed)
+                        features = _compute(path, shape, encode, arrays, on_batch)
+            given[split] = SplitArrays(arrays.ids, features, arrays.labels)
+        return given
 
 
-def _keep(place: Path, encoder: keras.Model, arrays: SplitArrays, shape: tuple[int, int]) -> NDArray[np.float32]:
+def _load(path: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
+    try:
+        features: NDArray[np.float32] = np.load(path, mmap_mode="r")
+        if features.shape != shape or features.dtype != np.float32:
+            raise ValueError(f"{features.dtype} {features.shape} instead of float32 {shape}")
+    except FileNotFoundError:
+        return None
+    except (ValueError, EOFError) as error:
+        _LOG.warning("%s cannot be read (%s) and is computed again.", path, error)
+        path.unlink(missing_ok=True)
+        return None
+    with suppress(OSError):  # of a folder that may only be read
+        os.utime(path)
+    return features
+
+
+def _compute(
+    path: Path,
+    shape: tuple[int, int],
+    encode: Callable[[NDArray[Any]], tf.Tensor],
+    arrays: SplitArrays,
+    on_batch: Callable[[], None],
+) -> NDArray[np.float32]:
     """Make the file in one step, so that nobody ever sees half of it."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(place.parent).free < 4 * shape[0] * shape[1]:
-        raise OSError("the disk has not enough space")  # a mapped file that does not fit would end the process
-    descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=".", suffix=".tmp")
-    os.close(descriptor)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     try:
         features = np.lib.format.open_memmap(name, mode="w+", dtype=np.float32, shape=shape)
-        _fill(features, encoder, arrays)
+        # A full disk has to show now: found while memory is written through to it, it would end the process.
+        os.posix_fallocate(descriptor, 0, os.fstat(descriptor).st_size)
+        for first in range(0, len(features), _BATCH):
+            on_batch()
+            images = arrays.images[first : first + _BATCH]
+            whole = np.pad(images, [(0, _BATCH - len(images)), (0, 0), (0, 0), (0, 0)])
+            features[first : first + _BATCH] = encode(whole).numpy()[: len(images)]
         features.flush()
-        os.replace(name, place)
+        os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    kept: NDArray[np.float32] = np.load(place, mmap_mode="r")
+    finally:
+        os.close(descriptor)
+    kept: NDArray[np.float32] = np.load(path, mmap_mode="r")
     return kept
 
 
-def _fill(features: NDArray[np.float32], encoder: keras.Model, arrays: SplitArrays) -> None:
-    encode = tf.function(lambda images: encoder(tf.cast(images, tf.float32), training=False), autograph=False)
-    for first in range(0, len(features), _BATCH):
-        images = arrays.images[first : first + _BATCH]
-        missing = _BATCH - len(images)
-        whole = np.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)])
-        features[first : first + _BATCH] = encode(whole).numpy()[: len(images)]
-
-
 def _digest(encoder: keras.Model, content: str) -> str:
-    hashed = hashlib.sha256(json.dumps([content, version("tensorflow"), version("keras")]).encode())
+    hashed = hashlib.sha256(json.dumps([content, code_digest(), package_versions()]).encode())
     for weight in encoder.weights:
         hashed.update(np.ascontiguousarray(weight.numpy()).data)
     return hashed.hexdigest()

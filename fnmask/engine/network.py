@@ -40,10 +40,11 @@ class Network:
         num_classes: C.
         ignore_class: the label that marks void pixels, or None.
         strategy: the devices that share every batch, for which the model was built; default the one there is.
-        cut: the model in two parts: the features of images are then given for the images, everywhere.
+        cut: the model in two parts.
 
     Attributes:
         encoder: makes features of images (B, H, W, 3), with a cut; else None.
+        takes_features: features are given for the images, everywhere.
         weight_decay: a variable, of an optimizer that was given one above 0.
         jit_compile: compile training steps with XLA from now on.
         steps_done: of the training that is under way.
@@ -60,9 +61,9 @@ class Network:
         cut: Cut | None = None,
     ) -> None:
         self.model, self.optimizer = model, optimizer
-        self.encoder = cut.features if cut else None
-        # What the functions below call; with a cut it takes features, wherever they say images.
-        self._run = cut.head if cut else model
+        self.encoder: keras.Model | None = cut.features if cut else None
+        self._head: keras.Model | None = cut.head if cut else None
+        self.takes_features = cut is not None
         fuse_batch_norm(model)
         optimizer.build(model.trainable_variables)
         self.weight_decay = tf.Variable(0.0, trainable=False)
@@ -163,7 +164,7 @@ class Network:
 
     def _step(self, loss: AnyLoss) -> "_Step":
         """The compiled step of losses of this structure, with the numbers of the one that it was last taken for."""
-        key = (self.jit_compile, *loss.structure)
+        key = (self.jit_compile, self.takes_features, *loss.structure)
         if key not in self._steps:
             while len(self._steps) >= _MOST_STEPS:
                 self._steps.popitem(last=False)
@@ -192,7 +193,7 @@ class Network:
         """One step on one device with its share of the batch; what it adds to the sums."""
         images, labels = _cast(images, labels)
         with tf.GradientTape() as tape:
-            logits = self._run(images, training=True)
+            logits = self._logits(images, training=True)
         value, direction = loss.value_and_gradient(labels, logits)
         # The optimizer adds up the gradients of the devices.
         n_devices = self._strategy.num_replicas_in_sync
@@ -207,6 +208,10 @@ class Network:
         )
         return value / n_devices, removed, labelled
 
+    def _logits(self, images: Any, *, training: bool) -> Any:
+        model = self._head if self._head is not None and self.takes_features else self.model
+        return model(images, training=training)
+
     def _share(self, values: NDArray[Any]) -> Any:
         """One part of a batch for each device."""
         count = self._strategy.num_replicas_in_sync
@@ -218,12 +223,12 @@ class Network:
         )
 
     def _predict_eagerly(self, images: Any) -> Any:
-        logits = self._run(tf.cast(images, tf.float32), training=False)
+        logits = self._logits(tf.cast(images, tf.float32), training=False)
         return tf.argmax(logits, axis=-1, output_type=tf.int32)
 
     def _evaluate_eagerly(self, images: Any, labels: Any) -> tuple[Any, Any]:
         images, labels = _cast(images, labels)
-        logits = self._run(images, training=False)
+        logits = self._logits(images, training=False)
         matrices = confusion_matrix_per_image(labels, logits, self._num_classes, self._ignore_class)
         return matrices, self._base_loss.value_and_gradient(labels, logits)[0]
 

