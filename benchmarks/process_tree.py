@@ -31,10 +31,7 @@ def run_watched(
     """
     peak_kib = 0
     with log.open("w") as file:
-        # A session of its own, so that what it has started ends with it.
-        process = subprocess.Popen(
-            list(command), cwd=cwd, env=dict(env), stdout=file, stderr=file, start_new_session=True
-        )
+        process = subprocess.Popen(list(command), cwd=cwd, env=dict(env), stdout=file, stderr=file)
         done = threading.Event()
 
         def watch() -> None:
@@ -47,7 +44,9 @@ def run_watched(
         try:
             code = process.wait(timeout_s)
         except BaseException:  # too late, or interrupted
-            os.killpg(process.pid, signal.SIGKILL)
+            for pid in reversed(_tree(process.pid)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             process.wait()
             raise
         finally:
