@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,12 @@ _LEAST_SHARE = 0.005
 def main(arguments: Sequence[str]) -> None:
     """Run the sweep and print the tables."""
     given = _parse(arguments)
-    lines = describe_run("benchmarks.warm_trial", arguments, device="CPU", versions={})
+    lines = describe_run(
+        "benchmarks.warm_trial",
+        arguments,
+        device="CPU",
+        versions={"tensorflow": version("tensorflow"), "mlflow-skinny": version("mlflow-skinny")},
+    )
     with tempfile.TemporaryDirectory() as folder:
         request = {**SIZES, "network": given.network, "trials": masks(given.trials), "folder": folder}
         profile, wall_s = _profile_sweep(our_arguments(request, share=True), given.trials)
