@@ -166,10 +166,11 @@ def test_in_another_thread_there_are_no_signals():
     code = """
 import signal, threading
 from fnmask.sweep.interruption import Interruption
+before = signal.getsignal(signal.SIGINT)
 def work():
     with Interruption() as interruption:
         interruption.check()
-        print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+        print(signal.getsignal(signal.SIGINT) is before)
 thread = threading.Thread(target=work)
 thread.start()
 thread.join()
