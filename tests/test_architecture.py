@@ -60,7 +60,7 @@ MAY_IMPORT = {
     # Neither trains: what trains is handed to it.
     "recording": ("config", "losses.spec", "outcomes", "result", "tracking"),
     "open_store": ("binding", "config", "tracking"),
-    "compare": ("tracking", "metrics.confusion", "metrics.readings"),
+    "compare": ("tracking", "metrics.margins", "metrics.readings"),
     # Level 4: a sweep. First what knows nothing of the others: words, numbers, processes.
     "sweep.grammar": ("binding", "hydra_errors"),
     "sweep.dominance": (),
@@ -180,6 +180,7 @@ CONFINED = {
     "keras": ("shapes", "compiled", "backend", "losses", "metrics", "models", "engine", "course", "workbench"),
     "rich": ("progress", "single", "cli", "compare", "sweep.sweeper", "sweep.monitor", "sweep.worker_command"),
     "plotly": ("compare",),
+    "scipy": ("compare",),
 }
 
 

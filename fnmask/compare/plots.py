@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from fnmask.compare.table import ComparisonTable, Row, Spread
+from fnmask.compare.differences import Difference
+from fnmask.compare.table import ComparisonTable, Row
 from fnmask.compare.wording import percent, seeds_text, signed
 
 # After Okabe and Ito, told apart with color-blind eyes; middle tones, to be seen on white and on black.
@@ -22,7 +23,7 @@ def pareto_figure(table: ComparisonTable) -> go.Figure:
     Returns:
         A figure without background or text color of its own, so that the page's theme shows through. Plain is at
         (0, 0), losses that weigh the whole target down are diamonds, a line joins the front, whose points are
-        numbered as in `front_rows`; bars span the seeds.
+        numbered as in `front_rows`; bars are the 95 % interval of a point looked at alone.
     """
     rated = [row for row in table.rows if row.control != "plain" and not _unrated(row)]
     figure = go.Figure()
@@ -55,17 +56,17 @@ def pareto_figure(table: ComparisonTable) -> go.Figure:
 def front_rows(table: ComparisonTable) -> list[Row]:
     """The rows on the front, from the cheapest for the target on, without plain; numbered so in the picture."""
     rows = [row for row in table.rows if row.on_front and row.control != "plain"]
-    return sorted(rows, key=lambda row: row.values["target_cost"].mean)
+    return sorted(rows, key=lambda row: row.deltas["target_cost"].mean)
 
 
 def _unrated(row: Row) -> bool:
     """True when the row has no place in the picture."""
-    return math.isnan(row.values["target_cost"].mean) or math.isnan(row.values["others_gain"].mean)
+    return math.isnan(row.deltas["target_cost"].mean) or math.isnan(row.deltas["others_gain"].mean)
 
 
 def _add_front(figure: go.Figure, rated: Sequence[Row], *, plain_on_front: bool) -> None:
     """A line through the points that no other point beats in both."""
-    points = [(row.values["target_cost"].mean, row.values["others_gain"].mean) for row in rated if row.on_front]
+    points = [(row.deltas["target_cost"].mean, row.deltas["others_gain"].mean) for row in rated if row.on_front]
     if plain_on_front:
         points.append((0.0, 0.0))
     points.sort()
@@ -87,8 +88,8 @@ def _add_points(
     """One trace: a point for each row, with its number when it is on the front."""
     if not rows:
         return
-    costs = [row.values["target_cost"] for row in rows]
-    gains = [row.values["others_gain"] for row in rows]
+    costs = [row.deltas["target_cost"] for row in rows]
+    gains = [row.deltas["others_gain"] for row in rows]
     figure.add_scatter(
         x=[cost.mean for cost in costs], y=[gain.mean for gain in gains], mode="markers+text", name=name,
         text=[numbers.get(row.variant, "") for row in rows], textposition="middle center",
@@ -100,14 +101,13 @@ def _add_points(
     )  # fmt: skip
 
 
-def _bars(spreads: Sequence[Spread], color: str) -> dict[str, object]:
-    """Bars from the lowest to the highest seed; none where there is one seed."""
+def _bars(differences: Sequence[Difference], color: str) -> dict[str, object]:
+    """The 95 % interval of each; none where it is not over seeds too."""
+    widths = [own.half_width() if own.n_seeds > 1 else math.nan for own in differences]
     return {
         "type": "data",
-        "symmetric": False,
-        "array": [spread.high - spread.mean for spread in spreads],
-        "arrayminus": [spread.mean - spread.low for spread in spreads],
-        "visible": any(spread.count > 1 for spread in spreads),
+        "array": [0.0 if math.isnan(width) else width for width in widths],
+        "visible": not all(map(math.isnan, widths)),
         "thickness": 1,
         "width": 3,
         "color": color,
@@ -116,9 +116,9 @@ def _bars(spreads: Sequence[Spread], color: str) -> dict[str, object]:
 
 def _hover(row: Row) -> str:
     """The numbers behind a point."""
-    values = row.values
+    values, cost, gain = row.values, row.deltas["target_cost"], row.deltas["others_gain"]
     return (
-        f"target cost {percent(values['target_cost'].mean)}, others' gain {signed(values['others_gain'].mean)}<br>"
+        f"target cost {percent(cost.mean)}, others' gain {signed(gain.mean)}<br>"
         f"target IoU {percent(values['target_iou'].mean)}, precision {percent(values['target_precision'].mean)}, "
         f"recall {percent(values['target_recall'].mean)}<br>mIoU {percent(values['miou'].mean)}"
     )

@@ -1,23 +1,32 @@
-"""The comparison as one HTML page that needs no network: picture, tables, and what was compared."""
+"""The comparison as one HTML page that needs no network: verdict, pictures, tables, and what was compared."""
 
-import math
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 from string import Template
 
+import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from fnmask.compare.affected import affected_figure, misses_figure
+from fnmask.compare.differences import Difference
 from fnmask.compare.plots import front_rows, pareto_figure
 from fnmask.compare.runs import Sweep
-from fnmask.compare.table import METRIC_COLUMNS, TRADEOFF_COLUMNS, ComparisonTable, Row, Spread
-from fnmask.compare.wording import explanation, percent, seeds_text, signed, spread_range, takeaway, traded
+from fnmask.compare.table import ComparisonTable
+from fnmask.compare.table_html import table_html
+from fnmask.compare.verdict import verdict
+from fnmask.compare.wording import explanation, percent, seeds_text, signed
 
 _PLOT_NOTE = (
     "Up and to the left is better. The line joins the variants that no other one beats in both; they are numbered. "
-    "Diamonds weigh the whole target down, which a mask has to beat. Point at a mark for its name and numbers. Bars "
-    "span the seeds."
+    "Diamonds weigh the whole target down, which a mask has to beat. Point at a mark for its name and numbers. Bars: "
+    "95 % interval over seeds and images of that point looked at alone."
+)
+_AFFECTED_NOTE = (
+    "IoU points won or lost by each class when the class of the row is masked: the mean over all masked variants of "
+    "that one target. The field of a class with itself is what masking costs it."
 )
 _HIDDEN_SETTINGS = ("lineage.",)
 
@@ -33,21 +42,75 @@ def build_report(sweep: Sweep, tables: Mapping[str, ComparisonTable]) -> str:
         HTML of about 5 MB, nearly all of it the plotting library, which lies inside the page once.
     """
     main = next(iter(tables.values()))
-    template = Template(files("fnmask.compare").joinpath("report.html").read_text(encoding="utf-8"))
-    return template.substitute(
+    figures, sections = _sections(sweep, tables)
+    return Template(_read("report.html")).substitute(
         title=escape(f"Loss variants compared: {sweep.study}"),
         subtitle=escape(_subtitle(sweep)),
-        takeaway=escape(takeaway(main)),
-        split=escape(main.split),
-        plot_note=escape(_PLOT_NOTE),
-        front="".join(f"<li>{escape(traded(row))}</li>" for row in front_rows(main)),
-        tables="\n".join(_section(sweep, table) for table in tables.values()),
+        verdict="".join(f"<p>{escape(sentence)}</p>" for sentence in verdict(sweep, main)),
+        sections="\n".join(sections),
         facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in _facts(sweep).items()),
         settings=_settings(sweep),
         plotly_js=get_plotlyjs(),
+        css=_read("report.css"),
+        js=_read("report.js"),
         # Inside a script element a "</" in a label would end the script.
-        figure=pareto_figure(main).to_json().replace("</", "<\\/"),
+        figures=json.dumps({name: json.loads(own.to_json()) for name, own in figures.items()}).replace("</", "<\\/"),
     )
+
+
+def _read(name: str) -> str:
+    return files("fnmask.compare").joinpath(name).read_text(encoding="utf-8")
+
+
+def _sections(sweep: Sweep, tables: Mapping[str, ComparisonTable]) -> tuple[dict[str, go.Figure], list[str]]:
+    """Pictures by the id of their place, and the sections that hold these places."""
+    main = next(iter(tables.values()))
+    figures = {"tradeoff": pareto_figure(main)}
+    front = "".join(f"<li>{escape(_traded(row.variant, row.deltas))}</li>" for row in front_rows(main))
+    sections = [
+        _section(f"What each variant costs and buys, on {main.split}", "tradeoff", _PLOT_NOTE,
+                 after=f'<ol class="front">{front}</ol>')
+    ]  # fmt: skip
+    sections += [_table_section(sweep, main)]
+    affected = affected_figure(main)
+    if affected is not None:
+        figures["affected"] = affected
+        sections.append(_section("Masked class, affected class", "affected", _AFFECTED_NOTE))
+    for index, target in enumerate(dict.fromkeys(name for row in main.rows for name in row.targets)):
+        misses = misses_figure(sweep, main, target)
+        if misses is not None:
+            figures[f"misses-{index}"] = misses
+            note = (
+                f"The {target} row of the confusion matrix, averaged over seeds: above the plain control, below it "
+                "what each variant does with the same pixels."
+            )
+            sections.append(_section(f"Where the {target} pixels went", f"misses-{index}", note))
+    sections += [_table_section(sweep, table) for table in tables.values() if table is not main]
+    return figures, sections
+
+
+def _section(title: str, place: str, note: str, *, after: str = "") -> str:
+    """A picture with its heading and note."""
+    return (
+        f'<section><h2>{escape(title)}</h2><div id="{place}" role="img" aria-label="{escape(title)}"></div>'
+        f'<p class="soft">{escape(note)}</p>{after}</section>'
+    )
+
+
+def _table_section(sweep: Sweep, table: ComparisonTable) -> str:
+    """The table of one split with its explanation."""
+    title = f"All variants on {table.split}"
+    return (
+        f'<section><h2>{escape(title)}</h2><p class="soft">{escape(explanation(sweep, table))}</p>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title)}">{table_html(table)}</div>'
+        "</section>"
+    )
+
+
+def _traded(variant: str, deltas: Mapping[str, Difference]) -> str:
+    """A variant with its trade-off."""
+    gain, cost = deltas["others_gain"], deltas["target_cost"]
+    return f"{variant}: {signed(gain.mean)} points for the others at a target cost of {percent(cost.mean)}"
 
 
 def _subtitle(sweep: Sweep) -> str:
@@ -57,62 +120,6 @@ def _subtitle(sweep: Sweep) -> str:
     data = ", ".join(dict.fromkeys(dataset.name for dataset in sweep.datasets))
     parts = [f"{len(variants)} variants", seeds_text(len(seeds)), f"data: {data}" if data else "", _date(sweep)]
     return " · ".join(part for part in parts if part)
-
-
-def _section(sweep: Sweep, table: ComparisonTable) -> str:
-    """The table of one split with its explanation."""
-    groups = {**METRIC_COLUMNS, **TRADEOFF_COLUMNS}
-    heads = [_head(key, heading, is_class=key not in groups) for key, heading in table.columns.items()]
-    body = "\n".join(_row(row, table) for row in table.rows)
-    return (
-        f"<h2>All variants on {escape(table.split)}</h2>"
-        f'<p class="soft">{escape(explanation(sweep, table))}</p>'
-        f'<div class="scroll"><table><thead><tr><th>variant</th><th>seeds</th>{"".join(heads)}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
-def _head(key: str, heading: str, *, is_class: bool) -> str:
-    """A column head; those of classes say that they are IoU."""
-    unit = "IoU" if is_class else "points" if key in TRADEOFF_COLUMNS else ""
-    note = f"<small>{unit}</small>" if unit else ""
-    return f"<th{_rule(key)}>{escape(heading)}{note}</th>"
-
-
-def _rule(key: str) -> str:
-    """A rule to the left of the trade-off, and of each class after it."""
-    return ' class="group"' if key == "target_cost" or key.startswith("iou/") else ""
-
-
-def _row(row: Row, table: ComparisonTable) -> str:
-    """One variant."""
-    marks = [word for word, on in (("control", bool(row.control)), ("on the front", row.on_front)) if on]
-    mark = f'<br><span class="mark">{", ".join(marks)}</span>' if marks else ""
-    cells = "".join(_cell(row, key) for key in table.columns)
-    kind = ' class="control"' if row.control else ""
-    return f"<tr{kind}><th>{escape(row.variant)}{mark}</th><td>{len(row.seeds)}</td>{cells}</tr>"
-
-
-def _cell(row: Row, key: str) -> str:
-    """Value, difference to plain, range over seeds."""
-    value, delta = row.values[key], row.deltas[key]
-    if key in TRADEOFF_COLUMNS:
-        text, spread, sign = signed(value.mean), value, True
-    else:
-        text, spread, sign = percent(value.mean) + _difference(delta, row), delta, True
-        if row.control == "plain":
-            spread, sign = value, False
-    bounds = spread_range(spread, sign=sign)
-    low_high = f"<small>{bounds}</small>" if bounds else ""
-    return f"<td{_rule(key)}>{text}{low_high}</td>"
-
-
-def _difference(delta: Spread, row: Row) -> str:
-    """The difference to plain in green or red; nothing for plain itself."""
-    if row.control == "plain" or math.isnan(delta.mean):
-        return ""
-    kind = "same" if abs(delta.mean) < 0.05 else "good" if delta.mean > 0 else "bad"
-    return f'<span class="{kind}">{signed(delta.mean)}</span>'
 
 
 def _facts(sweep: Sweep) -> dict[str, str]:

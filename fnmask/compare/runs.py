@@ -1,14 +1,17 @@
 """The finished trials of a sweep, read back from the store into plain values."""
 
+import hashlib
+import json
+import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fnmask.tracking.artifacts import CLASSES, confusion_name, unpack_classes, unpack_confusion
+from fnmask.tracking.artifacts import CLASSES, ClassList, confusion_name, unpack_classes, unpack_confusion
 from fnmask.tracking.mlflow_store import MlflowStore
 from fnmask.tracking.records import DatasetRecord, RunRecord, SweepNotFoundError
 
@@ -37,6 +40,9 @@ class Trial:
         reference: digest of seed, backbone and data. Trials are compared with the plain control of the same one.
         matrices: by split, `(N, C, C)` int64 pixel counts `[image, true, predicted]`.
         params: the resolved configuration.
+        images: by split, digest of the image ids and of the labels in each.
+        masked_fraction: share of the training pixels that the loss left out in the last epoch; NaN when not logged.
+        duration_s: wall time of the run; NaN while it is open.
     """
 
     run_id: str
@@ -49,6 +55,9 @@ class Trial:
     reference: str
     matrices: Mapping[str, NDArray[np.int64]]
     params: Mapping[str, str]
+    images: Mapping[str, str] = field(default_factory=dict)
+    masked_fraction: float = math.nan
+    duration_s: float = math.nan
 
     def total(self, split: str) -> NDArray[np.int64]:
         """The `(C, C)` confusion matrix of a whole split."""
@@ -62,22 +71,30 @@ class Sweep:
 
     Attributes:
         record: the parent run.
-        class_names: C names.
+        classes: names and colors of the C classes.
         trials: finished trials in the order of their numbers; of several with the same variant and reference the
             newest only, a control before others.
         baselines: the plain control of each reference, from this sweep or an earlier one.
         outcomes: number of trials by outcome, unfinished ones too.
         datasets: the splits that the trials used.
         n_without_files: finished trials that are left out because their files are gone.
+        n_of_other_images: finished trials that are left out because they were measured on other images, or on the same
+            at another size, than most.
     """
 
     record: RunRecord
-    class_names: tuple[str, ...]
+    classes: ClassList
     trials: tuple[Trial, ...]
     baselines: Mapping[str, Trial]
     outcomes: Mapping[str, int]
     datasets: tuple[DatasetRecord, ...]
     n_without_files: int = 0
+    n_of_other_images: int = 0
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """C names."""
+        return self.classes.names
 
     @property
     def study(self) -> str:
@@ -122,19 +139,21 @@ def load_sweep(store: MlflowStore, name_or_id: str | None = None) -> Sweep:
             f"Sweep {record.tag('study')!r} has {len(finished)} finished trials, but none has its files any more: was "
             "mlruns/ deleted or moved? Put it back, or run the sweep anew with study.name=ANOTHER."
         )
-    class_names = _shared_classes(store, readable)
+    classes = _shared_classes(store, readable)
     # Runs come oldest first; the sort keeps that order among controls and among the others.
     readable.sort(key=lambda run: bool(run.tag("control")))
     newest = {(run.tag("variant"), run.tag("reference")): run for run in readable}
-    trials = sorted((_load_trial(store, run) for run in newest.values()), key=lambda trial: trial.number)
+    loaded = sorted((_load_trial(store, run) for run in newest.values()), key=lambda trial: trial.number)
+    trials = _of_the_same_images(loaded)
     sweep = Sweep(
         record=record,
-        class_names=class_names,
+        classes=classes,
         trials=tuple(trials),
-        baselines=_baselines(store, trials, class_names),
+        baselines=_baselines(store, trials, classes.names),
         outcomes=outcomes,
         datasets=tuple(dict.fromkeys(dataset for run in finished for dataset in run.datasets)),
         n_without_files=len(finished) - len(readable),
+        n_of_other_images=len(loaded) - len(trials),
     )
     if not sweep.splits:
         raise ValueError(f"The trials of sweep {sweep.study!r} have no split in common, so nothing can be compared.")
@@ -166,6 +185,7 @@ def _load_trial(store: MlflowStore, run: RunRecord) -> Trial:
     """One run with its confusion matrices."""
     present = store.artifact_names(run.run_id, "confusion")
     names = {split: confusion_name(split) for split in SPLITS if confusion_name(split) in present}
+    files = {split: unpack_confusion(store.read_artifact(run.run_id, name)) for split, name in names.items()}
     return Trial(
         run_id=run.run_id,
         number=-1 if run.trial is None else run.trial,
@@ -175,21 +195,41 @@ def _load_trial(store: MlflowStore, run: RunRecord) -> Trial:
         seed=run.tag("seed"),
         targets=tuple(name for name in run.tag("targets").split(",") if name),
         reference=run.tag("reference"),
-        matrices={split: unpack_confusion(store.read_artifact(run.run_id, name))[0] for split, name in names.items()},
+        matrices={split: matrices for split, (matrices, _) in files.items()},
         params=run.params,
+        images={split: _digest_images(*content) for split, content in files.items()},
+        masked_fraction=run.metrics.get("train/masked_fraction", math.nan),
+        duration_s=math.nan if run.end_ms is None else (run.end_ms - run.start_ms) / 1000,
     )
 
 
-def _shared_classes(store: MlflowStore, runs: list[RunRecord]) -> tuple[str, ...]:
-    """The class names of the runs, which must be the same."""
-    found = {unpack_classes(store.read_artifact(run.run_id, CLASSES)).names for run in runs}
+def _digest_images(matrices: NDArray[np.int64], ids: tuple[str, ...]) -> str:
+    """Of what was measured on: names of the images, and how many pixels of each class they show."""
+    content = json.dumps([ids, matrices.sum(axis=2).tolist()])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _of_the_same_images(trials: list[Trial]) -> list[Trial]:
+    """The trials that were measured on the images of most, of the first ones when as many were measured on others.
+
+    Only splits that all trials have are looked at: on others nothing is compared.
+    """
+    shared = [split for split in SPLITS if all(split in trial.images for trial in trials)]
+    seen = [tuple(trial.images[split] for split in shared) for trial in trials]
+    (most, _), *_ = Counter(seen).most_common(1)
+    return [trial for trial, own in zip(trials, seen, strict=True) if own == most]
+
+
+def _shared_classes(store: MlflowStore, runs: list[RunRecord]) -> ClassList:
+    """The classes of the runs, which must have the same names; the colors are those of the last one."""
+    found = {(own := unpack_classes(store.read_artifact(run.run_id, CLASSES))).names: own for run in runs}
     if len(found) > 1:
         lists = "; ".join(", ".join(names) for names in sorted(found))
         raise ValueError(
             f"The trials of this sweep have different classes ({lists}) and cannot stand in one table. Use one data "
             "set per study."
         )
-    return found.pop()
+    return next(iter(found.values()))
 
 
 def _baselines(store: MlflowStore, trials: list[Trial], class_names: tuple[str, ...]) -> dict[str, Trial]:
@@ -199,6 +239,9 @@ def _baselines(store: MlflowStore, trials: list[Trial], class_names: tuple[str, 
         run = store.find_control(reference) if reference else None
         if run is None or not _has_files(store, run):
             continue
-        if _shared_classes(store, [run]) == class_names:
-            baselines[reference] = _load_trial(store, run)
+        if _shared_classes(store, [run]).names == class_names:
+            control = _load_trial(store, run)
+            of_each = [trial.images for trial in trials if trial.reference == reference]
+            if all(control.images.get(split, own) == own for images in of_each for split, own in images.items()):
+                baselines[reference] = control
     return baselines

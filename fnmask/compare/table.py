@@ -6,21 +6,17 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
+from fnmask.compare.columns import OVERALL_COLUMNS, TARGET_COLUMNS, class_columns, measured_columns, reader
+from fnmask.compare.differences import Difference, Group, differences
+from fnmask.compare.resampling import N_RESAMPLES
 from fnmask.compare.runs import Loss, Sweep, Trial
-from fnmask.metrics import slug, summarize, tradeoff
+from fnmask.metrics.margins import Margins
 
-# Column key and heading. Each is in percent, its difference to plain in points.
-METRIC_COLUMNS = {
-    "miou": "mIoU",
-    "miou_without_target": "mIoU without target",
-    "target_iou": "target IoU",
-    "target_precision": "target precision",
-    "target_recall": "target recall",
-}
 TRADEOFF_COLUMNS = {"target_cost": "target cost", "others_gain": "others' gain"}
+COST_COLUMNS = {"masked_fraction": "masked", "duration_s": "time"}
+
+# The trade-off is a difference by another name: column and sign.
+_TRADED = {"target_cost": ("target_iou", -1), "others_gain": ("miou_without_target", 1)}
 
 _CONTROL_ORDER = {"plain": 0, "class_downweight": 1, "": 2}
 
@@ -53,8 +49,9 @@ class Row:
         loss: kind of its loss, as in `Trial`.
         targets: of its loss; for plain those of the sweep when all trials share them, else empty.
         seeds: of its trials.
-        values: by column key, in percent; the trade-off columns in points.
-        deltas: by column key, differences to the plain control of the same seed, backbone, data and base, in points.
+        values: by column key, over seeds: in percent, the trade-off in points, the duration in seconds.
+        deltas: by column key, differences to the plain control of the same seed, backbone, data and base, in points;
+            the trade-off too, with its own sign.
         on_front: no other variant costs the target less and wins the others more.
     """
 
@@ -64,7 +61,7 @@ class Row:
     targets: tuple[str, ...]
     seeds: tuple[str, ...]
     values: dict[str, Spread] = field(repr=False)
-    deltas: dict[str, Spread] = field(repr=False)
+    deltas: dict[str, Difference] = field(repr=False)
     on_front: bool = False
 
 
@@ -76,20 +73,31 @@ class ComparisonTable:
         split: `"test"` or `"val"`.
         class_names: C names.
         rows: plain first, then the class down-weight control, then by the gain of the other classes.
+        comparisons: how many measured differences are shown beside each other: what its intervals are corrected for.
     """
 
     split: str
     class_names: tuple[str, ...]
     rows: tuple[Row, ...]
+    comparisons: int = 1
 
     @property
     def columns(self) -> dict[str, str]:
-        """Heading by column key, in order: metrics, trade-off, IoU of every class."""
-        classes = {f"iou/{slug(name)}": name for name in self.class_names}
-        return {**METRIC_COLUMNS, **TRADEOFF_COLUMNS, **classes}
+        """Heading by column key, in order: target, trade-off, all classes, IoU of each class, costs of the run."""
+        return {
+            **TARGET_COLUMNS,
+            **TRADEOFF_COLUMNS,
+            **OVERALL_COLUMNS,
+            **class_columns(self.class_names),
+            **COST_COLUMNS,
+        }
+
+    def stands_out(self, row: Row, key: str) -> bool:
+        """Whether the interval of a difference excludes 0, seeds, images and the size of the table considered."""
+        return row.control != "plain" and row.deltas[key].stands_out(self.comparisons)
 
 
-def build_table(sweep: Sweep, split: str) -> ComparisonTable:
+def build_table(sweep: Sweep, split: str, *, resamples: int = N_RESAMPLES) -> ComparisonTable:
     """Compare the variants of a sweep on one split.
 
     Each trial is compared with the plain control of its own reference, and the differences are averaged over seeds:
@@ -99,80 +107,105 @@ def build_table(sweep: Sweep, split: str) -> ComparisonTable:
     Args:
         sweep: with at least one trial.
         split: one of `sweep.splits`.
+        resamples: of the images, for the intervals.
     """
-    groups: dict[str, list[Trial]] = {}
+    variants: dict[str, list[Trial]] = {}
     for trial in sweep.trials:
-        groups.setdefault(trial.variant, []).append(trial)
-    rows = [_build_row(sweep, variant, trials, split) for variant, trials in groups.items()]
-    rows = _mark_front(rows)
-    return ComparisonTable(split, sweep.class_names, tuple(sorted(rows, key=_row_order)))
+        variants.setdefault(trial.variant, []).append(trial)
+    targets = [_targets_of(sweep, trials) for trials in variants.values()]
+    controls = {key: control.matrices[split] for key, control in sweep.baselines.items() if split in control.matrices}
+    groups = [
+        Group(_indices(sweep, names), {trial.reference: trial.matrices[split] for trial in trials})
+        for names, trials in zip(targets, variants.values(), strict=True)
+    ]
+    told = differences(groups, controls, sweep.class_names, resamples=resamples)
+    rows = [
+        _build_row(sweep, group, trials, split, names, deltas)
+        for group, trials, names, deltas in zip(groups, variants.values(), targets, told, strict=True)
+    ]
+    measured = measured_columns(sweep.class_names)
+    count = sum(row.deltas[key].is_measured for row in rows if row.control != "plain" for key in measured)
+    ordered = tuple(sorted(_mark_front(rows), key=_row_order))
+    return ComparisonTable(split, sweep.class_names, ordered, max(1, count))
 
 
 def table_csv(table: ComparisonTable) -> str:
-    """The table as CSV: for each column mean, lowest and highest over seeds, and the same for the difference."""
+    """The table as CSV: mean, least and most over seeds; differences with 95 % intervals, alone and in the page."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     header = ["variant", "control", "target", "n_seeds", "on_front"]
     for key in table.columns:
-        name, unit = key.replace("/", "_"), "points" if key in TRADEOFF_COLUMNS else "percent"
-        header += [f"{name}_{unit}", f"{name}_{unit}_min", f"{name}_{unit}_max"]
-        if key not in TRADEOFF_COLUMNS:
-            header += [f"{name}_delta_points", f"{name}_delta_points_min", f"{name}_delta_points_max"]
+        name = key.replace("/", "_")
+        if key in TRADEOFF_COLUMNS:
+            header += _delta_header(f"{name}_points")
+        elif key in COST_COLUMNS:
+            header += [name if name.endswith("_s") else f"{name}_percent"]
+        else:
+            header += [f"{name}_percent", f"{name}_percent_min", f"{name}_percent_max"]
+            header += _delta_header(f"{name}_delta_points")
     writer.writerow(header)
     for row in table.rows:
         cells = [row.variant, row.control, " ".join(row.targets), str(len(row.seeds)), str(int(row.on_front))]
         for key in table.columns:
-            spreads = [row.values[key]] if key in TRADEOFF_COLUMNS else [row.values[key], row.deltas[key]]
-            for spread in spreads:
-                cells += [_csv_number(value) for value in (spread.mean, spread.low, spread.high)]
+            spread = row.values[key]
+            numbers = [] if key in TRADEOFF_COLUMNS else [spread.mean]
+            if key not in TRADEOFF_COLUMNS and key not in COST_COLUMNS:
+                numbers += [spread.low, spread.high]
+            if key not in COST_COLUMNS:
+                delta = row.deltas[key]
+                numbers += [delta.mean, *delta.interval(), *delta.interval(table.comparisons), delta.p_value]
+            cells += [_csv_number(value) for value in numbers]
         writer.writerow(cells)
     return text.getvalue()
 
 
-def _build_row(sweep: Sweep, variant: str, trials: Sequence[Trial], split: str) -> Row:
+def _delta_header(name: str) -> list[str]:
+    """Names of the numbers of a difference; `low` and `high` alone, `page_low` and `page_high` corrected."""
+    return [name, *(f"{name}_{part}" for part in ("low", "high", "page_low", "page_high", "p"))]
+
+
+def _targets_of(sweep: Sweep, trials: Sequence[Trial]) -> tuple[str, ...]:
+    """What a variant is read for. Plain has no target of its own: that of the others, when they share one."""
+    return (() if trials[0].loss == "plain" else trials[0].targets) or sweep.only_targets
+
+
+def _indices(sweep: Sweep, names: Sequence[str]) -> tuple[int, ...]:
+    return tuple(sweep.class_names.index(name) for name in names)
+
+
+def _build_row(
+    sweep: Sweep,
+    group: Group,
+    trials: Sequence[Trial],
+    split: str,
+    targets: tuple[str, ...],
+    told: dict[str, Difference],
+) -> Row:
     """One variant over its seeds."""
-    # The plain loss has no target of its own: it is read for that of the others, when they share one.
-    targets = () if trials[0].loss == "plain" else trials[0].targets
-    targets = targets or sweep.only_targets
-    indices = [sweep.class_names.index(name) for name in targets]
-    values: dict[str, list[float]] = {}
-    deltas: dict[str, list[float]] = {}
-    for trial in trials:
-        own = _readings(trial.total(split), sweep.class_names, indices)
-        baseline = sweep.baselines.get(trial.reference)
-        plain: dict[str, float] = {}
-        if baseline is not None and split in baseline.matrices:
-            control = baseline.total(split)
-            plain = _readings(control, sweep.class_names, indices)
-            if indices:
-                traded = tradeoff(trial.total(split), control, indices)
-                own |= {key: traded[f"tradeoff/{key}"] for key in TRADEOFF_COLUMNS}
-        for key, value in own.items():
-            values.setdefault(key, []).append(value)
-            deltas.setdefault(key, []).append(value - plain[key] if key in plain else math.nan)
-    keys = ComparisonTable(split, sweep.class_names, ()).columns
+    measured, read = list(measured_columns(sweep.class_names)), reader(group.targets)
+    totals = {trial.reference: read(Margins.of(trial.total(split))) for trial in trials}
+    plain = {
+        reference: read(Margins.of(sweep.baselines[reference].total(split)))
+        for reference in totals
+        if reference in sweep.baselines and split in sweep.baselines[reference].matrices
+    }
+    values = {key: Spread.over(float(own[index]) for own in totals.values()) for index, key in enumerate(measured)}
+    deltas = {key: told.get(key, Difference()) for key in measured}
+    for key, (source, sign) in _TRADED.items():
+        column = measured.index(source)
+        values[key] = Spread.over(sign * float(totals[one][column] - plain[one][column]) + 0.0 for one in plain)
+        deltas[key] = replace(deltas[source], mean=sign * deltas[source].mean + 0.0)
+    values["masked_fraction"] = Spread.over(100 * trial.masked_fraction for trial in trials)
+    values["duration_s"] = Spread.over(trial.duration_s for trial in trials)
     return Row(
-        variant=variant,
+        variant=trials[0].variant,
         control=trials[0].control,
         loss=trials[0].loss,
         targets=targets,
         seeds=tuple(dict.fromkeys(trial.seed for trial in trials)),
-        values={key: Spread.over(values.get(key, [])) for key in keys},
-        deltas={key: Spread.over(deltas.get(key, [])) for key in keys},
+        values=values,
+        deltas=deltas,
     )
-
-
-def _readings(matrix: NDArray[np.int64], class_names: Sequence[str], targets: Sequence[int]) -> dict[str, float]:
-    """The metric columns of one matrix, in percent; those of the target only when there is one."""
-    found = summarize(matrix, class_names, targets)
-    readings = {"miou": found["miou"]} | {f"iou/{slug(name)}": found[f"iou/{slug(name)}"] for name in class_names}
-    if targets:
-        names = [slug(class_names[index]) for index in targets]
-        readings["miou_without_target"] = found["miou_without_target"]
-        for metric in ("iou", "precision", "recall"):
-            # Over several targets the mean of those that can be measured, as everywhere.
-            readings[f"target_{metric}"] = Spread.over(found[f"{metric}/{name}"] for name in names).mean
-    return {key: 100 * value for key, value in readings.items()}
 
 
 def _mark_front(rows: Sequence[Row]) -> list[Row]:

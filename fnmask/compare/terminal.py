@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fnmask.compare.runs import Sweep
-from fnmask.compare.table import METRIC_COLUMNS, TRADEOFF_COLUMNS, ComparisonTable, Row
-from fnmask.compare.wording import explanation, percent, signed, spread_range, takeaway
+from fnmask.compare.table import TRADEOFF_COLUMNS, ComparisonTable, Row
+from fnmask.compare.verdict import verdict
+from fnmask.compare.wording import explanation, mark, percent, plus_minus, signed
 from fnmask.metrics import slug
 
 MAX_ROWS = 12
@@ -52,7 +53,7 @@ def comparison_renderable(sweep: Sweep, table: ComparisonTable, *, width: int) -
     parts += _class_tables(table, [row for row in rows if row.control or row.on_front], width)
     if len(rows) < len(table.rows):
         parts.append(Text(f"{len(table.rows) - len(rows)} more variants are in the page and the CSV file.\n"))
-    parts += [Text(takeaway(table) + "\n"), Text(explanation(sweep, table), style="dim")]
+    parts += [Text("\n".join(verdict(sweep, table)) + "\n"), Text(explanation(sweep, table), style="dim")]
     return Group(*parts)
 
 
@@ -64,20 +65,22 @@ def shown_rows(table: ComparisonTable) -> list[Row]:
 
 
 def _tradeoff_table(sweep: Sweep, table: ComparisonTable, rows: Sequence[Row], *, narrow: bool) -> Table:
-    """Variant, seeds, overall and target metrics, trade-off with its range over seeds."""
+    """Variant, seeds, overall and target metrics, trade-off with its interval."""
     view = _new_table(f"Sweep {sweep.study} on {table.split}", "variant\n(* on the front)", narrow=narrow)
     view.add_column("seeds", justify="right", no_wrap=True)
     # The gain of the others is the difference of this column, so it can go when there is no room.
     keys = [key for key in _HEADINGS if not (narrow and key == "miou_without_target")]
     for key in keys:
-        view.add_column(_HEADINGS[key], justify="right", no_wrap=True, min_width=6 if key in METRIC_COLUMNS else 0)
+        view.add_column(_HEADINGS[key], justify="right", no_wrap=True, min_width=0 if key in TRADEOFF_COLUMNS else 6)
     for row in rows:
-        view.add_row(_label(row), str(len(row.seeds)), *(_cell(row, key, with_range=not narrow) for key in keys))
+        view.add_row(
+            _label(row), str(len(row.seeds)), *(_cell(table, row, key, with_interval=not narrow) for key in keys)
+        )
     return view
 
 
 def _class_tables(table: ComparisonTable, rows: Sequence[Row], width: int) -> list[Table | Text]:
-    """IoU of every class, in as many tables as the width asks for; ranges are left to the page."""
+    """IoU of every class, in as many tables as the width asks for; intervals are left to the page."""
     widths = {name: min(max(6, len(name)), 10) for name in table.class_names}
     parts: list[Table | Text] = []
     pending = list(table.class_names) if rows else []
@@ -92,7 +95,7 @@ def _class_tables(table: ComparisonTable, rows: Sequence[Row], width: int) -> li
         for name in fitting:
             view.add_column(name, justify="right", width=widths[name], overflow="fold")
         for row in rows:
-            view.add_row(_label(row), *(_cell(row, f"iou/{slug(name)}") for name in fitting))
+            view.add_row(_label(row), *(_cell(table, row, f"iou/{slug(name)}") for name in fitting))
         parts.append(view)
     return parts
 
@@ -112,17 +115,18 @@ def _label(row: Row) -> Text:
     return text
 
 
-def _cell(row: Row, key: str, *, with_range: bool = True) -> Text:
-    """Value and difference, or the trade-off and its range, one under the other."""
-    value, delta = row.values[key].mean, row.deltas[key].mean
+def _cell(table: ComparisonTable, row: Row, key: str, *, with_interval: bool = True) -> Text:
+    """Value and difference, or the trade-off and its interval, one under the other."""
+    delta = row.deltas[key]
+    shown = signed(delta.mean) + mark(table, row, key)
     if key in TRADEOFF_COLUMNS:
-        text = Text(signed(value), style=_style(value if key == "others_gain" else -value))
-        if with_range and (bounds := spread_range(row.values[key])):
+        text = Text(shown, style=_style(delta.mean if key == "others_gain" else -delta.mean))
+        if with_interval and row.control != "plain" and (bounds := plus_minus(delta, table.comparisons)):
             text.append("\n" + bounds, style="dim")
         return text
-    text = Text(percent(value))
-    if row.control != "plain" and not math.isnan(delta):
-        text.append("\n" + signed(delta), style=_style(delta))
+    text = Text(percent(row.values[key].mean))
+    if row.control != "plain" and not math.isnan(delta.mean):
+        text.append("\n" + shown, style=_style(delta.mean))
     return text
 
 

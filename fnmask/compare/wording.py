@@ -2,8 +2,9 @@
 
 import math
 
+from fnmask.compare.differences import Difference
 from fnmask.compare.runs import Sweep
-from fnmask.compare.table import ComparisonTable, Row, Spread
+from fnmask.compare.table import ComparisonTable, Row
 
 ABSENT = "–"  # noqa: RUF001 - an en dash, as in printed tables
 _MINUS = "−"  # noqa: RUF001 - as wide as a plus sign
@@ -24,12 +25,22 @@ def signed(value: float) -> str:
     return ("+" if value > 0 else _MINUS) + text
 
 
-def spread_range(spread: Spread, *, sign: bool = True) -> str:
-    """Lowest to highest over seeds, empty with fewer than two."""
-    if spread.count < 2:
+def interval_text(difference: Difference, comparisons: int) -> str:
+    """`[−1.2, +3.4]`, the 95 % interval of one of so many differences; empty where there is none."""  # noqa: RUF002
+    if not difference.is_measured:
         return ""
-    write = signed if sign else percent
-    return f"{write(spread.low)}..{write(spread.high)}"
+    low, high = difference.interval(comparisons)
+    return f"[{signed(low)}, {signed(high)}]"
+
+
+def plus_minus(difference: Difference, comparisons: int) -> str:
+    """`±2.3`, half the same interval, for where there is little room; empty where there is none."""
+    return f"±{percent(difference.half_width(comparisons))}" if difference.is_measured else ""
+
+
+def mark(table: ComparisonTable, row: Row, key: str) -> str:
+    """A triangle, up or down as the difference is, where its interval excludes 0; else nothing."""
+    return ("▲" if row.deltas[key].mean > 0 else "▼") if table.stands_out(row, key) else ""
 
 
 def seeds_text(count: int) -> str:
@@ -37,45 +48,27 @@ def seeds_text(count: int) -> str:
     return f"{count} seed" if count == 1 else f"{count} seeds"
 
 
-def takeaway(table: ComparisonTable) -> str:
-    """What the table says, in two or three sentences that claim no more than it shows."""
-    rated = [row for row in table.rows if not math.isnan(row.values["others_gain"].mean)]
-    variants = [row for row in rated if row.loss == "mask" and not row.control]
-    if not variants:
-        return "There is no masked variant to compare with the plain control yet."
-    best = max(variants, key=lambda row: row.values["others_gain"].mean)
-    parts = [f"Largest gain of the other classes among the variants: {traded(best)}."]
-    # Like with like: what another target costs and buys says nothing about this one.
-    rivals = [row for row in rated if row.loss == "downweight" and set(row.targets) == set(best.targets)]
-    if rivals:
-        rival = max(rivals, key=lambda row: row.values["others_gain"].mean)
-        parts.append(f"The control that any mask must beat: {traded(rival)}.")
-    fewest = min(len(row.seeds) for row in rated)
-    if fewest == 1:
-        parts.append("With 1 seed, differences of a few points may be chance.")
-    elif fewest < 5:
-        parts.append(f"With {fewest} seeds, look at the range, not at the mean alone.")
-    return " ".join(parts)
-
-
 def explanation(sweep: Sweep, table: ComparisonTable) -> str:
     """How to read the numbers of the table."""
     missing = sorted({trial.seed or "unknown" for trial in sweep.trials if trial.reference not in sweep.baselines})
     text = (
         f"Split: {table.split}. IoU, precision and recall in percent. Differences in points against the plain control "
-        "of the same seed, backbone, data and base, averaged over seeds; the range is lowest to highest over seeds. "
-        "Target cost: IoU points that the target lost. Others' gain: mean IoU points that the other classes won."
+        "of the same seed, backbone, data and base, averaged over seeds. With them the 95 % interval over seeds and "
+        f"images, corrected for the {table.comparisons} differences of the page (Bonferroni); a triangle where it "
+        "excludes 0. Target cost: IoU points that the target lost. Others' gain: mean IoU points that the other "
+        "classes won."
     )
+    if any(delta.is_measured and delta.n_seeds == 1 for row in table.rows for delta in row.deltas.values()):
+        text += " Where there is one seed the interval is over images only and nothing is marked."
     if missing:
         text += f" No plain control for seed {', '.join(missing)}: its differences are missing."
     if table.split == "val" and any(trial.params.get("trainer.select") == "best" for trial in sweep.trials):
         text += " Trials are judged at their best epoch on val (trainer.select=best), so these numbers are optimistic."
     if sweep.n_without_files:
         text += f" Finished trials left out because their files are gone: {sweep.n_without_files}."
+    if sweep.n_of_other_images:
+        text += (
+            " Finished trials left out because they were measured on other images, or at another size, than most: "
+            f"{sweep.n_of_other_images}."
+        )
     return text
-
-
-def traded(row: Row) -> str:
-    """A row's label with its trade-off."""
-    gain, cost = row.values["others_gain"], row.values["target_cost"]
-    return f"{row.variant}, {signed(gain.mean)} points at a target cost of {percent(cost.mean)}"

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fnmask.metrics.confusion import FloatArray, IntArray, mean_of_present, ratio
+from fnmask.metrics.confusion import FloatArray, IntArray
+from fnmask.metrics.margins import mean_of_present, ratio
 from fnmask.shapes import check_label_values, check_num_classes
 
 Bits = NDArray[np.unsignedinteger[Any]]

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fnmask.metrics.confusion import FloatArray, IntArray, ratio
+from fnmask.metrics.confusion import FloatArray, IntArray
+from fnmask.metrics.margins import ratio
 from fnmask.shapes import check_label_values, check_num_classes
 
 

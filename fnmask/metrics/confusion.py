@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fnmask.shapes import check_class_indices, check_confusion_matrix, check_label_values, check_num_classes
+from fnmask.metrics.margins import Margins
+from fnmask.shapes import check_label_values, check_num_classes
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -58,39 +59,32 @@ def confusion_matrix(
 
 def support(matrix: IntArray) -> IntArray:
     """Labeled pixels of each class, int64 `(..., C)`."""
-    check_confusion_matrix(matrix)
-    return np.asarray(matrix.sum(axis=-1))
-
-
-def predicted_pixels(matrix: IntArray) -> IntArray:
-    """Labeled pixels that the network calls each class, int64 `(..., C)`."""
-    check_confusion_matrix(matrix)
-    return np.asarray(matrix.sum(axis=-2))
+    return np.asarray(Margins.of(matrix).labels)
 
 
 def iou(matrix: IntArray) -> FloatArray:
     """TP / (TP + FP + FN) of each class, `(..., C)` in [0, 1], NaN for an absent class."""
-    return ratio(_hits(matrix), support(matrix) + predicted_pixels(matrix) - _hits(matrix), support(matrix) > 0)
+    return Margins.of(matrix).iou
 
 
 def precision(matrix: IntArray) -> FloatArray:
     """TP / (TP + FP) of each class, `(..., C)` in [0, 1], NaN for a class that is absent or never predicted."""
-    return ratio(_hits(matrix), predicted_pixels(matrix), support(matrix) > 0)
+    return Margins.of(matrix).precision
 
 
 def recall(matrix: IntArray) -> FloatArray:
     """TP / (TP + FN) of each class, `(..., C)` in [0, 1], NaN for an absent class."""
-    return ratio(_hits(matrix), support(matrix), support(matrix) > 0)
+    return Margins.of(matrix).recall
 
 
 def f1(matrix: IntArray) -> FloatArray:
     """2 TP / (2 TP + FP + FN) of each class, `(..., C)` in [0, 1], NaN for an absent class."""
-    return ratio(2 * _hits(matrix), support(matrix) + predicted_pixels(matrix), support(matrix) > 0)
+    return Margins.of(matrix).f1
 
 
 def mean_iou(matrix: IntArray) -> FloatArray:
     """Mean IoU over the present classes, `(...)` in [0, 1], NaN if there are none."""
-    return mean_of_present(iou(matrix))
+    return Margins.of(matrix).mean_iou
 
 
 def mean_iou_without(matrix: IntArray, targets: Sequence[int]) -> FloatArray:
@@ -98,33 +92,14 @@ def mean_iou_without(matrix: IntArray, targets: Sequence[int]) -> FloatArray:
 
     The targets still count as mistakes of the other classes: only their own IoU is left out.
     """
-    check_class_indices(targets, num_classes=matrix.shape[-1], name="targets")
-    return mean_of_present(np.delete(iou(matrix), list(targets), axis=-1))
+    return Margins.of(matrix).mean_iou_without(targets)
 
 
 def pixel_accuracy(matrix: IntArray) -> FloatArray:
     """Share of the labeled pixels that are right, `(...)` in [0, 1], NaN if there are none."""
-    pixels = support(matrix).sum(axis=-1)
-    return ratio(_hits(matrix).sum(axis=-1), pixels, pixels > 0)
+    return Margins.of(matrix).pixel_accuracy
 
 
 def classes_present(matrix: IntArray) -> IntArray:
     """How many classes have a labeled pixel, int64 `(...)`: the classes that a mean is over."""
     return np.asarray((support(matrix) > 0).sum(axis=-1))
-
-
-def mean_of_present(readings: FloatArray) -> FloatArray:
-    """Mean over the last axis of what is not NaN; NaN, without a warning, where nothing is left."""
-    known = ~np.isnan(readings)
-    count = known.sum(axis=-1)
-    return ratio(np.where(known, readings, 0.0).sum(axis=-1), count, count > 0)
-
-
-def ratio(numerator: NDArray[Any], denominator: NDArray[Any], defined: NDArray[np.bool_]) -> FloatArray:
-    """Numerator / denominator where that is defined and the denominator positive, NaN elsewhere."""
-    unknown = np.full(np.shape(denominator), np.nan)
-    return np.asarray(np.divide(numerator, denominator, out=unknown, where=defined & (np.asarray(denominator) > 0)))
-
-
-def _hits(matrix: IntArray) -> IntArray:
-    return np.diagonal(matrix, axis1=-2, axis2=-1)

@@ -44,11 +44,10 @@ def test_page_needs_no_network_and_escapes_names(store: MlflowStore, parent: str
     page = write_comparison(store, None, tmp_path, attach=False).report.read_text()
     assert store.artifact_names(parent, "compare") == ()
     assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=", page)
-    assert page.count("<script>") == 2
-    assert page.count("</script>") == 2
+    # The plotting library, the figures, and what acts on the page.
+    assert page.count("</script>") == 3
     assert "roads &amp; &lt;cars&gt;" in page
     assert "soft&lt;/script&gt; road a=0" in page
-    assert "prefers-color-scheme: dark" in page
     for fact in ("abc123", "toy, 2 images", "2 complete", "epochs 3"):
         assert fact in page
 

@@ -1,0 +1,106 @@
+"""The three sentences say what the table shows, and no more."""
+
+import numpy as np
+import pytest
+from hand_worked import DOWN, PLAIN, SOFT, sweep_of, table_of, trial
+
+from fnmask.compare.plots import pareto_figure
+from fnmask.compare.runs import Trial
+from fnmask.compare.verdict import verdict
+
+LIKE = [[82, 18, 0], [10, 40, 0], [0, 10, 40]]
+
+
+def told(*trials: Trial) -> str:
+    sweep = sweep_of(*trials)
+    return " ".join(verdict(sweep, table_of(sweep)))
+
+
+def test_one_seed_settles_nothing() -> None:
+    text = told(
+        trial(0, "plain", PLAIN, control="plain"),
+        trial(1, "soft", SOFT),
+        trial(2, "down", DOWN, control="class_downweight"),
+    )
+    assert text.startswith(
+        "1 masked loss and 1 class down-weighting for road against the plain control, 1 seed, 3 test"
+    )
+    assert "soft wins most: +13.2 points of IoU for the other classes" in text
+    assert "at a target cost of −4.5" in text  # noqa: RUF001
+    assert "down gives +8.3 points" in text
+    assert "less than the first" in text
+    assert "With one seed nothing here is settled" in text
+    assert "significant" not in text
+
+
+def test_like_is_compared_with_like() -> None:
+    trials = [
+        trial(0, "plain", PLAIN, control="plain", targets=("land",)),
+        trial(1, "soft road", SOFT),
+        trial(2, "down car", DOWN, control="class_downweight", targets=("car",)),
+    ]
+    assert "simply weighting" not in told(*trials), "a control of another target"
+    # An ordinary trial of the search may have the control's loss; it wins least here, and counts all the same.
+    text = told(*trials, trial(3, "down road", LIKE, loss="downweight"))
+    assert "soft road wins most" in text
+    assert "down road gives" in text
+
+
+def test_a_control_that_wins_more_is_said_to() -> None:
+    text = told(
+        trial(0, "plain", PLAIN, control="plain"),
+        trial(1, "soft", LIKE),
+        trial(2, "down", SOFT, control="class_downweight"),
+    )
+    assert "more than the first" in text
+
+
+def test_down_weighting_by_the_search_is_no_masked_variant() -> None:
+    trials = [trial(0, "plain", PLAIN, control="plain"), trial(1, "down", SOFT, loss="downweight")]
+    trials.append(trial(2, "plain · median_frequency", SOFT, loss="plain"))
+    assert "no masked variant" in told(*trials)
+    traces = {trace.name: trace for trace in pareto_figure(table_of(sweep_of(*trials))).data}
+    assert traces["down-weighted road"].marker.symbol == "diamond"
+
+
+def test_who_wants_the_target_kept_is_told_of_a_cheap_one() -> None:
+    dear = [[98, 2, 0], [45, 5, 0], [0, 0, 50]]
+    cheap = [[84, 16, 0], [10, 40, 0], [0, 9, 41]]
+    text = told(trial(0, "plain", PLAIN, control="plain"), trial(1, "dear", dear), trial(2, "cheap", cheap))
+    assert "If misses of the target do not matter, dear wins most" in text
+    assert "if the target may lose at most 1 point, cheap wins most" in text
+    text = told(trial(0, "plain", PLAIN, control="plain"), trial(1, "dear", dear))
+    assert "no mask does" in text
+
+
+def seeds_of(variant: str, matrix: list[list[int]], *, shift: float, control: str = "") -> list[Trial]:
+    """Four seeds that differ by a few pixels of land, more of them as `shift` grows."""
+    made = []
+    for seed in range(4):
+        own = np.array(matrix)
+        moved = int(shift * [1, -1, 2, -2][(seed + len(variant)) % 4])
+        own[0, 0] -= moved
+        own[0, 1] += moved
+        made.append(trial(seed, variant, own.tolist(), seed=seed, control=control))
+    return made
+
+
+def test_a_large_and_steady_gain_is_significant() -> None:
+    text = told(*seeds_of("plain", PLAIN, shift=1, control="plain"), *seeds_of("soft", SOFT, shift=1))
+    assert "significant by 95 % intervals over 4 seeds and the images" in text
+    assert "the gain of soft" in text
+    assert "Bonferroni" in text
+
+
+@pytest.mark.parametrize("shift", [2, 4])
+def test_noise_is_not_significant_and_the_least_that_would_be_is_told(shift: float) -> None:
+    trials = [*seeds_of("plain", PLAIN, shift=shift, control="plain"), *seeds_of("soft", LIKE, shift=shift)]
+    text = told(*trials)
+    assert "Nothing is significant" in text
+    assert "would have to exceed" in text
+
+
+def test_without_a_control_nothing_is_claimed() -> None:
+    text = told(trial(0, "soft", SOFT))
+    assert "no masked variant to compare" in text
+    assert "Nothing can be said" in text
