@@ -142,6 +142,7 @@ def test_a_dry_run_estimates_and_leaves_nothing(tmp_path):
     assert not list(tmp_path.rglob("*.db"))
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_is_finished_by_the_same_command(tmp_path):
     words = ("-m", "loss.alpha=choice(0.0,0.3)", "study.sampler=grid", "study.name=killed", "trainer.epochs=9")
     log = tmp_path / "log"

@@ -153,7 +153,7 @@ def table_csv(table: ComparisonTable) -> str:
                 numbers += [spread.low, spread.high]
             if key not in COST_COLUMNS:
                 delta = row.deltas[key]
-                numbers += [delta.mean, *delta.interval(), *delta.interval(table.comparisons), delta.p_value]
+                numbers += [delta.mean, *delta.interval(), *delta.interval(table.comparisons)]
             cells += [_csv_number(value) for value in numbers]
         writer.writerow(cells)
     return text.getvalue()
@@ -161,7 +161,7 @@ def table_csv(table: ComparisonTable) -> str:
 
 def _delta_header(name: str) -> list[str]:
     """Names of the numbers of a difference; `low` and `high` alone, `page_low` and `page_high` corrected."""
-    return [name, *(f"{name}_{part}" for part in ("low", "high", "page_low", "page_high", "p"))]
+    return [name, *(f"{name}_{part}" for part in ("low", "high", "page_low", "page_high"))]
 
 
 def _targets_of(sweep: Sweep, trials: Sequence[Trial]) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ def test_every_variant_and_its_stock_have_names_of_their_own():
     assert not [id_ for id_ in wanted if not any(name.split(",")[0].split(" ")[0] == id_ for name in names)]
 
 
+@pytest.mark.slow
 def test_it_prints_and_writes_a_table(tmp_path):
     only = ["--only", "V2 attenuate", "--only", "recipe"]
     rows = benchmark(tmp_path, "--parts", "time", *only)

@@ -99,6 +99,7 @@ def test_a_filled_study_looks_as_if_its_trials_had_been_run(tmp_path, monkeypatc
     assert len(optuna.load_study(study_name="dummy", storage=storage).trials) == 31
 
 
+@pytest.mark.slow
 def test_overhead_is_timed_phase_by_phase(tmp_path):
     timings, phases = sweep_overhead.measure(Databases(tmp_path, None), "SQLite", "random", [6], 2, silent)
     assert {size: len(seconds) for size, seconds in timings.seconds.items()} == {"6": 2}

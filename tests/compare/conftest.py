@@ -26,19 +26,9 @@ def _own_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A database with its tables, since making them takes seconds."""
-    root = tmp_path_factory.mktemp("empty")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        MlflowStore(root, "elsewhere")
-    return (root / "mlflow.db").read_bytes()
-
-
 @pytest.fixture
-def store(tmp_path: Path, empty_database: bytes) -> MlflowStore:
-    (tmp_path / "mlflow.db").write_bytes(empty_database)
+def store(tmp_path: Path, empty_mlflow: bytes) -> MlflowStore:
+    (tmp_path / "mlflow.db").write_bytes(empty_mlflow)
     return MlflowStore(tmp_path, "fnmask")
 
 

@@ -96,6 +96,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 def test_two_devices_share_a_batch():
     here = Path(__file__).parent
     done = subprocess.run(
@@ -104,6 +105,7 @@ def test_two_devices_share_a_batch():
     assert done.stdout.strip().endswith("equal"), done.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_every_setting_trains(tmp_path):
     bench = Workbench()
     for change in (

@@ -43,7 +43,8 @@ def reference(tmp_path_factory):
     return ask("tensorflow", tmp_path_factory.mktemp("tensorflow"))
 
 
-@pytest.fixture(scope="module", params=["jax", "torch"])
+# Slow: each starts another framework and compiles in it.
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow) for name in ("jax", "torch")])
 def told(request, tmp_path_factory):
     return ask(request.param, tmp_path_factory.mktemp(request.param))
 

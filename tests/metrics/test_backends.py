@@ -75,7 +75,8 @@ print(json.dumps(told))
 """
 
 
-@pytest.fixture(scope="module", params=["jax", "torch"])
+# Slow: each starts another framework and compiles in it.
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow) for name in ("jax", "torch")])
 def told(request):
     if importlib.util.find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")

@@ -6,6 +6,7 @@ import sys
 
 import optuna
 import pytest
+from claiming import with_storage
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository
@@ -25,7 +26,6 @@ from fnmask.sweep.recovery import requeue_lost
 from fnmask.sweep.storage import open_storage, storage_url
 from fnmask.sweep.study import open_study
 from fnmask.sweep.worker import Worker
-from fnmask.tracking.mlflow_store import MlflowStore
 from fnmask.train import register_resolvers
 
 
@@ -101,15 +101,6 @@ def dead_process():
     return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="session")
-def empty_mlflow(tmp_path_factory):
-    root = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        MlflowStore(root, "elsewhere")
-    return (root / "mlflow.db").read_bytes()
-
-
 @pytest.fixture
 def begin_sweep(tmp_path, monkeypatch, empty_mlflow, empty_database, composer, loader):
     """A function from the words of a command line to the sweep that it begins, or takes up."""
@@ -153,3 +144,15 @@ def die(context, dead_process):
             Worker(begun, context, Training(learn), Bench(), interruption, 0, dead_process).run()
 
     return run
+
+
+@pytest.fixture
+def study(reopen):
+    """An empty study that carries its storage."""
+    return with_storage(*reopen())
+
+
+@pytest.fixture
+def again(reopen):
+    """A function that opens the study as a new process would."""
+    return lambda: with_storage(*reopen())

@@ -256,3 +256,21 @@ def test_another_worker_takes_from_the_same_queue(begin_sweep):
     ]
     assert asked == [6], "as many as the sweep lacks, and once for all workers"
     assert len({each.chosen["loss.alpha"] for each in claimed}) == 6
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_failed_trial_takes_what_was_warm_with_it(begin_sweep, work, fails):
+    """Its network is thrown away: the next trial is the next of the grid, whatever its network."""
+    words = ("loss.alpha=choice(0.25,0.5,1)", "backbone=choice(tiny,unet_resnet18)", "study.sampler=grid", *ALONE)
+    begun = begin_sweep(*words)
+    networks = []
+
+    def learn(config, epoch):
+        if epoch == 1:
+            networks.append(config.choices["backbone"])
+        if fails and len(networks) == 2:
+            raise ValueError("made up")
+        return 8
+
+    work(begun, learn)
+    assert networks[:3] == ["tiny", "tiny", "unet_resnet18" if fails else "tiny"]

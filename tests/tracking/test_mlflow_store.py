@@ -17,19 +17,10 @@ from fnmask.tracking.records import DatasetRecord, ExperimentNotFoundError, RunR
 from fnmask.tracking.tracker import Tracker
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    root = tmp_path_factory.mktemp("empty root")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        MlflowStore(root, "elsewhere")
-    return (root / "mlflow.db").read_bytes()
-
-
 @pytest.fixture
-def store(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPatch) -> MlflowStore:
+def store(tmp_path: Path, empty_mlflow: bytes, monkeypatch: pytest.MonkeyPatch) -> MlflowStore:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "mlflow.db").write_bytes(empty_database)
+    (tmp_path / "mlflow.db").write_bytes(empty_mlflow)
     return MlflowStore(tmp_path, "fnmask")
 
 
@@ -247,8 +238,8 @@ def test_sweeps_of_other_experiments_are_named(store: MlflowStore) -> None:
         store.find_sweep("theirs")
 
 
-def test_environment_variable_wins(tmp_path: Path, empty_database: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "central.db").write_bytes(empty_database)
+def test_environment_variable_wins(tmp_path: Path, empty_mlflow: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "central.db").write_bytes(empty_mlflow)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/central.db")
     MlflowStore(tmp_path / "project", "fnmask").start_run(name="x", parent_run_id=None, params={}, tags={})
     assert not (tmp_path / "project" / "mlflow.db").exists()
