@@ -56,7 +56,8 @@ MAY_IMPORT = {
     "workbench": (*SIBLINGS, "binding", "config", "course", "frozen_features", "schema", "engine"),
     "result": ("config", "metrics.readings", "tracking.tracker"),
     "fit": (*SIBLINGS, "config", "course", "engine", "result", "workbench"),
-    "trial": (*SIBLINGS, "config", "engine", "fit", "result", "workbench"),
+    "trial_files": (*SIBLINGS, "config", "engine", "fit", "workbench"),
+    "trial": ("config", "fit", "result", "tracking.tracker", "trial_files", "workbench"),
     # Neither trains: what trains is handed to it.
     "recording": ("config", "losses.spec", "outcomes", "result", "tracking"),
     "open_store": ("binding", "config", "tracking"),

@@ -7,6 +7,7 @@ from composing import SMALL, compose_config
 
 from fnmask.outcomes import TrialPruned
 from fnmask.sweep.composer import check_job
+from fnmask.tracking.artifacts import unpack_frontier
 from fnmask.tracking.tracker import MemoryTracker
 from fnmask.trial import run_trial
 from fnmask.workbench import Workbench
@@ -73,6 +74,20 @@ def test_tradeoff_against_a_control(workbench):
 def test_the_plain_control_is_measured_against_itself(workbench):
     result, _ = run(workbench, "loss=plain", control=lambda: "itself")
     assert result.metrics["tradeoff/target_cost"] == result.metrics["tradeoff/others_gain"] == 0
+
+
+@pytest.mark.parametrize(("most", "targets"), [(32, range(5)), (4, [2])])
+def test_the_plain_control_keeps_its_post_hoc_frontier(workbench, monkeypatch, most, targets):
+    """At threshold 1/2 it is the network as it is: the confusion matrix of each image."""
+    monkeypatch.setattr("fnmask.trial_files._MOST_FRONTIERS", most)
+    result, tracker = run(workbench, "loss=plain", "loss.target=road")
+    for split, matrices in (("val", result.val), ("test", result.test)):
+        kept = unpack_frontier(tracker.artifacts[f"frontier/{split}.npz"])
+        assert kept.targets == tuple(targets)
+        as_it_is = kept.log_odds.tolist().index(0.0)
+        for hits, predicted in zip(kept.hits, kept.predicted, strict=True):
+            np.testing.assert_array_equal(hits[:, as_it_is], np.diagonal(matrices, axis1=1, axis2=2))
+            np.testing.assert_array_equal(predicted[:, as_it_is], matrices.sum(axis=1))
 
 
 def test_what_an_epoch_s_hook_raises_ends_the_trial(workbench):

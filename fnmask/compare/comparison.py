@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fnmask.compare.loading import load_sweep
 from fnmask.compare.report import build_report
-from fnmask.compare.runs import Sweep, load_sweep
-from fnmask.compare.table import ComparisonTable, build_table, table_csv
+from fnmask.compare.runs import Sweep
+from fnmask.compare.table import ComparisonTable, build_table
+from fnmask.compare.table_csv import table_csv
 from fnmask.compare.terminal import comparison_text
 from fnmask.tracking.mlflow_store import MlflowStore
 

@@ -69,7 +69,7 @@ function draw() {
     layout.font = {...layout.font, color: ink};
     layout.modebar = {bgcolor: "rgba(0,0,0,0)", color: color("--soft"), activecolor: ink};
     layout.hoverlabel = {bgcolor: color("--band"), bordercolor: line, font: {color: ink}};
-    for (const axis of ["xaxis", "yaxis"]) {
+    for (const axis of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
       layout[axis] = {...layout[axis], gridcolor: line, linecolor: line, zerolinecolor: line};
     }
     Plotly.react(id, figure.data.map(withoutHidden), layout, options);

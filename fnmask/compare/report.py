@@ -12,6 +12,7 @@ from plotly.offline import get_plotlyjs
 
 from fnmask.compare.affected import affected_figure, misses_figure
 from fnmask.compare.differences import Difference
+from fnmask.compare.frontier_plots import frontier_figure
 from fnmask.compare.plots import front_rows, pareto_figure
 from fnmask.compare.runs import Sweep
 from fnmask.compare.table import ComparisonTable
@@ -27,6 +28,11 @@ _PLOT_NOTE = (
 _AFFECTED_NOTE = (
     "IoU points won or lost by each class when the class of the row is masked: the mean over all masked variants of "
     "that one target. The field of a class with itself is what masking costs it."
+)
+_FRONTIER_NOTE = (
+    "Up and to the right is better. The line is the plain network, averaged over seeds, that predicts the target only "
+    "where it beats the best other class with more than probability t: no training, any point at will. A mask is worth "
+    "its training where it lies beyond the line."
 )
 _HIDDEN_SETTINGS = ("lineage.",)
 
@@ -77,6 +83,12 @@ def _sections(sweep: Sweep, tables: Mapping[str, ComparisonTable]) -> tuple[dict
         figures["affected"] = affected
         sections.append(_section("Masked class, affected class", "affected", _AFFECTED_NOTE))
     for index, target in enumerate(dict.fromkeys(name for row in main.rows for name in row.targets)):
+        frontier = frontier_figure(main, target)
+        if frontier is not None:
+            figures[f"frontier-{index}"] = frontier
+            sections.append(
+                _section(f"{target}: masks, and a threshold moved afterwards", f"frontier-{index}", _FRONTIER_NOTE)
+            )
         misses = misses_figure(sweep, main, target)
         if misses is not None:
             figures[f"misses-{index}"] = misses

@@ -1,9 +1,6 @@
-"""The finished trials of a sweep, read back from the store into plain values."""
+"""A sweep and its finished trials as plain values: what a comparison is made of."""
 
-import hashlib
-import json
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,17 +8,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fnmask.tracking.artifacts import CLASSES, ClassList, confusion_name, unpack_classes, unpack_confusion
-from fnmask.tracking.mlflow_store import MlflowStore
-from fnmask.tracking.records import DatasetRecord, RunRecord, SweepNotFoundError
+from fnmask.tracking.artifacts import ClassList, FrontierFile
+from fnmask.tracking.records import DatasetRecord, RunRecord
 
 SPLITS = ("test", "val")
 
 Loss = Literal["plain", "downweight", "mask"]
-
-_FINISHED = ("complete", "infeasible")
-# By the function that makes the loss, since the options of `conf/loss/` may have any name; else by the control's name.
-_LOSSES: dict[str, Loss] = {"plain": "plain", "downweight_class": "downweight", "class_downweight": "downweight"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +35,7 @@ class Trial:
         images: by split, digest of the image ids and of the labels in each.
         masked_fraction: share of the training pixels that the loss left out in the last epoch; NaN when not logged.
         duration_s: wall time of the run; NaN while it is open.
+        frontiers: by split, what other thresholds on a plain control's logits give; none of any other run.
     """
 
     run_id: str
@@ -58,6 +51,7 @@ class Trial:
     images: Mapping[str, str] = field(default_factory=dict)
     masked_fraction: float = math.nan
     duration_s: float = math.nan
+    frontiers: Mapping[str, FrontierFile] = field(default_factory=dict)
 
     def total(self, split: str) -> NDArray[np.int64]:
         """The `(C, C)` confusion matrix of a whole split."""
@@ -111,137 +105,3 @@ class Sweep:
         """The targets of the sweep when all its trials share them, else empty."""
         found = {trial.targets for trial in self.trials if trial.targets}
         return found.pop() if len(found) == 1 else ()
-
-
-def load_sweep(store: MlflowStore, name_or_id: str | None = None) -> Sweep:
-    """Read a sweep.
-
-    Args:
-        store: holds the runs.
-        name_or_id: study name, run id or the beginning of one; None for the newest sweep.
-
-    Raises:
-        SweepNotFoundError: no such sweep, it has no finished trial, or the files of all of them are gone.
-        ValueError: its trials do not share one list of classes, or have no split in common.
-    """
-    record = store.find_sweep(name_or_id)
-    runs = store.runs(record.run_id)
-    outcomes = Counter(run.tag("outcome") or run.status.lower() for run in runs)
-    finished = [
-        run for run in _trainings(store, record, runs) if run.status == "FINISHED" and run.tag("outcome") in _FINISHED
-    ]
-    if not finished:
-        seen = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "none started"
-        raise SweepNotFoundError(f"Sweep {record.tag('study')!r} has no finished trial to compare (trials: {seen}).")
-    readable = [run for run in finished if _has_files(store, run)]
-    if not readable:
-        raise SweepNotFoundError(
-            f"Sweep {record.tag('study')!r} has {len(finished)} finished trials, but none has its files any more: was "
-            "mlruns/ deleted or moved? Put it back, or run the sweep anew with study.name=ANOTHER."
-        )
-    classes = _shared_classes(store, readable)
-    # Runs come oldest first; the sort keeps that order among controls and among the others.
-    readable.sort(key=lambda run: bool(run.tag("control")))
-    newest = {(run.tag("variant"), run.tag("reference")): run for run in readable}
-    loaded = sorted((_load_trial(store, run) for run in newest.values()), key=lambda trial: trial.number)
-    trials = _of_the_same_images(loaded)
-    sweep = Sweep(
-        record=record,
-        classes=classes,
-        trials=tuple(trials),
-        baselines=_baselines(store, trials, classes.names),
-        outcomes=outcomes,
-        datasets=tuple(dict.fromkeys(dataset for run in finished for dataset in run.datasets)),
-        n_without_files=len(finished) - len(readable),
-        n_of_other_images=len(loaded) - len(trials),
-    )
-    if not sweep.splits:
-        raise ValueError(f"The trials of sweep {sweep.study!r} have no split in common, so nothing can be compared.")
-    return sweep
-
-
-def _trainings(store: MlflowStore, sweep: RunRecord, trials: list[RunRecord]) -> list[RunRecord]:
-    """The runs that have trained: of a trial with several seeds those of its seeds, of any other the trial's own."""
-    seeds = store.seed_runs(sweep.run_id)
-    with_seeds = {run.trial for run in seeds}
-    return [*(run for run in trials if run.trial not in with_seeds), *seeds]
-
-
-def _has_files(store: MlflowStore, run: RunRecord) -> bool:
-    """Whether the run still has what a comparison reads; `mlruns/` may be deleted while the database stays."""
-    confusion = {confusion_name(split) for split in SPLITS}
-    return CLASSES in store.artifact_names(run.run_id) and bool(
-        confusion.intersection(store.artifact_names(run.run_id, "confusion"))
-    )
-
-
-def _loss_of(run: RunRecord) -> Loss:
-    """The kind of the run's loss."""
-    function = run.params.get("loss._target_") or run.tag("control")
-    return _LOSSES.get(function.rpartition(".")[2], "mask")
-
-
-def _load_trial(store: MlflowStore, run: RunRecord) -> Trial:
-    """One run with its confusion matrices."""
-    present = store.artifact_names(run.run_id, "confusion")
-    names = {split: confusion_name(split) for split in SPLITS if confusion_name(split) in present}
-    files = {split: unpack_confusion(store.read_artifact(run.run_id, name)) for split, name in names.items()}
-    return Trial(
-        run_id=run.run_id,
-        number=-1 if run.trial is None else run.trial,
-        variant=run.tag("variant") or run.name,
-        control=run.tag("control"),
-        loss=_loss_of(run),
-        seed=run.tag("seed"),
-        targets=tuple(name for name in run.tag("targets").split(",") if name),
-        reference=run.tag("reference"),
-        matrices={split: matrices for split, (matrices, _) in files.items()},
-        params=run.params,
-        images={split: _digest_images(*content) for split, content in files.items()},
-        masked_fraction=run.metrics.get("train/masked_fraction", math.nan),
-        duration_s=math.nan if run.end_ms is None else (run.end_ms - run.start_ms) / 1000,
-    )
-
-
-def _digest_images(matrices: NDArray[np.int64], ids: tuple[str, ...]) -> str:
-    """Of what was measured on: names of the images, and how many pixels of each class they show."""
-    content = json.dumps([ids, matrices.sum(axis=2).tolist()])
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _of_the_same_images(trials: list[Trial]) -> list[Trial]:
-    """The trials that were measured on the images of most, of the first ones when as many were measured on others.
-
-    Only splits that all trials have are looked at: on others nothing is compared.
-    """
-    shared = [split for split in SPLITS if all(split in trial.images for trial in trials)]
-    seen = [tuple(trial.images[split] for split in shared) for trial in trials]
-    (most, _), *_ = Counter(seen).most_common(1)
-    return [trial for trial, own in zip(trials, seen, strict=True) if own == most]
-
-
-def _shared_classes(store: MlflowStore, runs: list[RunRecord]) -> ClassList:
-    """The classes of the runs, which must have the same names; the colors are those of the last one."""
-    found = {(own := unpack_classes(store.read_artifact(run.run_id, CLASSES))).names: own for run in runs}
-    if len(found) > 1:
-        lists = "; ".join(", ".join(names) for names in sorted(found))
-        raise ValueError(
-            f"The trials of this sweep have different classes ({lists}) and cannot stand in one table. Use one data "
-            "set per study."
-        )
-    return next(iter(found.values()))
-
-
-def _baselines(store: MlflowStore, trials: list[Trial], class_names: tuple[str, ...]) -> dict[str, Trial]:
-    """The plain control of every reference: from the sweep itself, else the newest in the store."""
-    baselines = {trial.reference: trial for trial in trials if trial.control == "plain"}
-    for reference in {trial.reference for trial in trials} - set(baselines):
-        run = store.find_control(reference) if reference else None
-        if run is None or not _has_files(store, run):
-            continue
-        if _shared_classes(store, [run]).names == class_names:
-            control = _load_trial(store, run)
-            of_each = [trial.images for trial in trials if trial.reference == reference]
-            if all(control.images.get(split, own) == own for images in of_each for split, own in images.items()):
-                baselines[reference] = control
-    return baselines

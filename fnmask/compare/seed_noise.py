@@ -59,11 +59,12 @@ class SeedNoise:
         return variance, min(df, self.df_pooled)
 
 
-def seed_noise(readings: FloatArray) -> SeedNoise:
+def seed_noise(readings: FloatArray, *, paired: bool = True) -> SeedNoise:
     """The noise of one reading.
 
     Args:
         readings: by variant and seed, `(V, S)`; NaN where a variant lacks the seed, or the reading is not defined.
+        paired: what a seed does to all variants alike is no noise, since it is not in their differences.
 
     Example:
         >>> noise = seed_noise(np.array([[1.0, 2.0, 4.0], [3.0, 2.0, 7.0]]))
@@ -77,7 +78,8 @@ def seed_noise(readings: FloatArray) -> SeedNoise:
     values = readings[known]
     design = np.zeros((len(values), n_variants + readings.shape[1]))
     design[np.arange(len(values)), rows] = 1
-    design[np.arange(len(values)), n_variants + columns] = 1
+    if paired:
+        design[np.arange(len(values)), n_variants + columns] = 1
     squares, df = _rest_by_row(values, design, rows, np.ones(len(values)), n_variants)
     found = _moderated(squares, df)
     # A noisy variant tells little of what a seed does to all; else its noise would be in the rest of every other one.

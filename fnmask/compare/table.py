@@ -1,18 +1,21 @@
 """The comparison in numbers: one row for each loss variant, over its seeds, against the plain control."""
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fnmask.compare.columns import OVERALL_COLUMNS, TARGET_COLUMNS, class_columns, measured_columns, reader
 from fnmask.compare.differences import Difference, Group, differences
+from fnmask.compare.frontier import Curve, curve, standings
 from fnmask.compare.resampling import N_RESAMPLES
 from fnmask.compare.runs import Loss, Sweep, Trial
 from fnmask.metrics.margins import Margins
 
 TRADEOFF_COLUMNS = {"target_cost": "target cost", "others_gain": "others' gain"}
+# Distance to what the plain control reaches with another threshold: see `fnmask.compare.frontier`.
+STANDING_COLUMNS = {"frontier_precision_recall": "to frontier, P/R", "frontier_iou": "to frontier, IoU"}
+# What is a difference by itself, without a value of its own.
+DIFFERENCE_COLUMNS = {**TRADEOFF_COLUMNS, **STANDING_COLUMNS}
 COST_COLUMNS = {"masked_fraction": "masked", "duration_s": "time"}
 
 # The trade-off is a difference by another name: column and sign.
@@ -74,19 +77,21 @@ class ComparisonTable:
         class_names: C names.
         rows: plain first, then the class down-weight control, then by the gain of the other classes.
         comparisons: how many measured differences are shown beside each other: what its intervals are corrected for.
+        frontiers: by target, what the plain control reaches with other thresholds.
     """
 
     split: str
     class_names: tuple[str, ...]
     rows: tuple[Row, ...]
     comparisons: int = 1
+    frontiers: Mapping[str, Curve] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, str]:
         """Heading by column key, in order: target, trade-off, all classes, IoU of each class, costs of the run."""
         return {
             **TARGET_COLUMNS,
-            **TRADEOFF_COLUMNS,
+            **DIFFERENCE_COLUMNS,
             **OVERALL_COLUMNS,
             **class_columns(self.class_names),
             **COST_COLUMNS,
@@ -119,49 +124,40 @@ def build_table(sweep: Sweep, split: str, *, resamples: int = N_RESAMPLES) -> Co
         for names, trials in zip(targets, variants.values(), strict=True)
     ]
     told = differences(groups, controls, sweep.class_names, resamples=resamples)
+    searched = {name: group for (name, trials), group in zip(variants.items(), groups, strict=True)
+                if trials[0].control != "plain"}  # fmt: skip
+    frontiers = _stand(sweep, split, searched, dict(zip(variants, told, strict=True)))
     rows = [
         _build_row(sweep, group, trials, split, names, deltas)
         for group, trials, names, deltas in zip(groups, variants.values(), targets, told, strict=True)
     ]
-    measured = measured_columns(sweep.class_names)
+    measured = [*measured_columns(sweep.class_names), *STANDING_COLUMNS]
     count = sum(row.deltas[key].is_measured for row in rows if row.control != "plain" for key in measured)
     ordered = tuple(sorted(_mark_front(rows), key=_row_order))
-    return ComparisonTable(split, sweep.class_names, ordered, max(1, count))
+    return ComparisonTable(split, sweep.class_names, ordered, max(1, count), frontiers)
 
 
-def table_csv(table: ComparisonTable) -> str:
-    """The table as CSV: mean, least and most over seeds; differences with 95 % intervals, alone and in the page."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    header = ["variant", "control", "target", "n_seeds", "on_front"]
-    for key in table.columns:
-        name = key.replace("/", "_")
-        if key in TRADEOFF_COLUMNS:
-            header += _delta_header(f"{name}_points")
-        elif key in COST_COLUMNS:
-            header += [name if name.endswith("_s") else f"{name}_percent"]
-        else:
-            header += [f"{name}_percent", f"{name}_percent_min", f"{name}_percent_max"]
-            header += _delta_header(f"{name}_delta_points")
-    writer.writerow(header)
-    for row in table.rows:
-        cells = [row.variant, row.control, " ".join(row.targets), str(len(row.seeds)), str(int(row.on_front))]
-        for key in table.columns:
-            spread = row.values[key]
-            numbers = [] if key in TRADEOFF_COLUMNS else [spread.mean]
-            if key not in TRADEOFF_COLUMNS and key not in COST_COLUMNS:
-                numbers += [spread.low, spread.high]
-            if key not in COST_COLUMNS:
-                delta = row.deltas[key]
-                numbers += [delta.mean, *delta.interval(), *delta.interval(table.comparisons)]
-            cells += [_csv_number(value) for value in numbers]
-        writer.writerow(cells)
-    return text.getvalue()
-
-
-def _delta_header(name: str) -> list[str]:
-    """Names of the numbers of a difference; `low` and `high` alone, `page_low` and `page_high` corrected."""
-    return [name, *(f"{name}_{part}" for part in ("low", "high", "page_low", "page_high"))]
+def _stand(
+    sweep: Sweep, split: str, groups: Mapping[str, Group], told: Mapping[str, dict[str, Difference]]
+) -> dict[str, Curve]:
+    """Adds the distance to the frontier to what is told of each variant of a single target; returns the frontiers."""
+    kept = {
+        reference: (control.frontiers[split], control.matrices[split])
+        for reference, control in sweep.baselines.items()
+        if split in control.frontiers
+    }
+    found: dict[str, Curve] = {}
+    for index, target in enumerate(sweep.class_names):
+        own = {name: group.matrices for name, group in groups.items() if group.targets == (index,)}
+        along = (
+            curve([of for of, _ in kept.values()], [of.sum(axis=2) for _, of in kept.values()], index) if own else None
+        )
+        if along is None:
+            continue
+        found[target] = along
+        for name, distances in standings(own, kept, index).items():
+            told[name].update({f"frontier_{plane}": of for plane, of in distances.items()})
+    return found
 
 
 def _targets_of(sweep: Sweep, trials: Sequence[Trial]) -> tuple[str, ...]:
@@ -190,7 +186,7 @@ def _build_row(
         if reference in sweep.baselines and split in sweep.baselines[reference].matrices
     }
     values = {key: Spread.over(float(own[index]) for own in totals.values()) for index, key in enumerate(measured)}
-    deltas = {key: told.get(key, Difference()) for key in measured}
+    deltas = {key: told.get(key, Difference()) for key in (*measured, *STANDING_COLUMNS)}
     for key, (source, sign) in _TRADED.items():
         column = measured.index(source)
         values[key] = Spread.over(sign * float(totals[one][column] - plain[one][column]) + 0.0 for one in plain)
@@ -224,8 +220,3 @@ def _row_order(row: Row) -> tuple[int, float, str]:
     """Controls first, then the largest gain; rows without one last."""
     gain = row.values["others_gain"].mean
     return _CONTROL_ORDER.get(row.control, 2), math.inf if math.isnan(gain) else -gain, row.variant
-
-
-def _csv_number(value: float) -> str:
-    """Four decimals, empty for NaN."""
-    return "" if math.isnan(value) else f"{value:.4f}"

@@ -4,8 +4,8 @@ import math
 from html import escape
 
 from fnmask.compare.columns import class_columns
-from fnmask.compare.table import COST_COLUMNS, TRADEOFF_COLUMNS, ComparisonTable, Row
-from fnmask.compare.wording import ABSENT, interval_text, mark, percent, signed
+from fnmask.compare.table import COST_COLUMNS, DIFFERENCE_COLUMNS, STANDING_COLUMNS, ComparisonTable, Row
+from fnmask.compare.wording import ABSENT, interval_text, mark, percent, signed, standing
 
 
 def table_html(table: ComparisonTable) -> str:
@@ -23,7 +23,7 @@ def table_html(table: ComparisonTable) -> str:
 
 def _head(key: str, heading: str, *, is_class: bool) -> str:
     """A column head with its unit; those of classes say that they are IoU."""
-    unit = "IoU, %" if is_class else "points" if key in TRADEOFF_COLUMNS else "s" if key == "duration_s" else "%"
+    unit = "IoU, %" if is_class else "points" if key in DIFFERENCE_COLUMNS else "s" if key == "duration_s" else "%"
     return f'<th scope="col" data-key="{escape(key)}"{_rule(key)}>{escape(heading)}<small>{unit}</small></th>'
 
 
@@ -48,7 +48,7 @@ def _row(row: Row, table: ComparisonTable) -> str:
 
 def _cell(table: ComparisonTable, row: Row, key: str) -> str:
     """Value, difference to plain, interval."""
-    value = row.values[key].mean
+    value = row.values[key].mean if key in row.values else math.nan
     if key in COST_COLUMNS:
         return _td(key, value, percent(value))
     delta = row.deltas[key]
@@ -58,8 +58,9 @@ def _cell(table: ComparisonTable, row: Row, key: str) -> str:
     better = delta.mean if key != "target_cost" else -delta.mean
     kind = ("good" if better > 0 else "bad") if out else "same"
     changed = f'<span class="{kind}">{signed(delta.mean)}{mark(table, row, key)}</span>'
-    if key in TRADEOFF_COLUMNS:
-        return _td(key, delta.mean, (changed if not math.isnan(delta.mean) else ABSENT) + small)
+    if key in DIFFERENCE_COLUMNS:
+        word = f"<small>{standing(table, row, key)}</small>" if key in STANDING_COLUMNS else ""
+        return _td(key, delta.mean, (changed + small + word) if not math.isnan(delta.mean) else ABSENT)
     if row.control == "plain" or math.isnan(delta.mean):
         return _td(key, value, percent(value))
     return _td(key, value, percent(value) + changed + small)

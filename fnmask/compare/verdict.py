@@ -52,7 +52,24 @@ def _winners(table: ComparisonTable) -> str:
         rival = max(rivals, key=_gain)
         word = "more than" if _gain(rival) > _gain(best) else "less than"
         parts.append(f"simply weighting the class down, {_traded(rival, table, verb='gives')}: {word} the first")
-    return "; ".join(parts) + "."
+    return "; ".join(parts) + "." + _against_threshold(table, masked)
+
+
+def _against_threshold(table: ComparisonTable, masked: Sequence[Row]) -> str:
+    """Whether training with a mask reaches more than the plain network with another threshold; empty if unknown."""
+    told = [row for row in masked if row.deltas["frontier_iou"].is_measured]
+    if not told:
+        return ""
+    beyond = [row.variant for row in told if table.stands_out(row, "frontier_iou")
+              and row.deltas["frontier_iou"].mean > 0]  # fmt: skip
+    if beyond:
+        return f" Beyond what a threshold moved afterwards on the plain network reaches: {_listed(beyond[:3])}."
+    best = max(told, key=lambda row: row.deltas["frontier_iou"].mean)
+    distance = best.deltas["frontier_iou"]
+    return (
+        " No mask is shown to reach more than the plain network does with a threshold moved afterwards; the nearest to "
+        f"it is {best.variant}, {signed(distance.mean)} points {interval_text(distance, table.comparisons)}."
+    )
 
 
 def _certainty(table: ComparisonTable) -> str:

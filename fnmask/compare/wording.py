@@ -43,6 +43,14 @@ def mark(table: ComparisonTable, row: Row, key: str) -> str:
     return ("▲" if row.deltas[key].mean > 0 else "▼") if table.stands_out(row, key) else ""
 
 
+def standing(table: ComparisonTable, row: Row, key: str) -> str:
+    """`beyond`, `on` or `inside` the frontier; empty where that cannot be said, as with one seed."""
+    delta = row.deltas[key]
+    if delta.n_seeds < 2 or not delta.is_measured:
+        return ""
+    return {"▲": "beyond", "▼": "inside"}.get(mark(table, row, key), "on")
+
+
 def seeds_text(count: int) -> str:
     """`1 seed`, `3 seeds`."""
     return f"{count} seed" if count == 1 else f"{count} seeds"

@@ -146,9 +146,17 @@ class Network:
         loss_sum = sum(float(loss) * count for (_, loss), count in zip(told, pixels, strict=True))
         return Evaluation(matrices[:n_images], loss_sum / sum(pixels) if any(pixels) else math.nan)
 
+    def logits(self, batches: Any, n_images: int) -> Iterator[NDArray[np.float32]]:
+        """Logits (B, H, W, C) of batch after batch; what pads the last one beyond the first `n_images` is dropped."""
+        for images, _ in batches:
+            logits = np.asarray(self._predict(images))[:n_images]
+            n_images -= len(logits)
+            yield logits
+
     def predict(self, batches: Any, n_images: int) -> NDArray[np.int32]:
         """Predicted class ids (N, H, W)."""
-        return np.concatenate([np.asarray(self._predict(images)) for images, _ in batches])[:n_images]
+        told = [logits.argmax(axis=-1).astype(np.int32) for logits in self.logits(batches, n_images)]
+        return np.concatenate(told)
 
     def time_step(self, batch: Batch, loss: AnyLoss) -> float:
         """Seconds of a training step that is compiled already, the fastest of a few; leaves the training as it was."""
@@ -223,8 +231,7 @@ class Network:
         )
 
     def _predict_eagerly(self, images: Any) -> Any:
-        logits = self._logits(tf.cast(images, tf.float32), training=False)
-        return tf.argmax(logits, axis=-1, output_type=tf.int32)
+        return tf.cast(self._logits(tf.cast(images, tf.float32), training=False), tf.float32)
 
     def _evaluate_eagerly(self, images: Any, labels: Any) -> tuple[Any, Any]:
         images, labels = _cast(images, labels)

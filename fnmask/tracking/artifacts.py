@@ -70,6 +70,48 @@ def pack_confusion(matrices: NDArray[np.int64], ids: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
+def frontier_name(split: str) -> str:
+    """Name of what every threshold on a plain model's logits would have given on a split."""
+    return f"frontier/{split}.npz"
+
+
+@dataclass(frozen=True)
+class FrontierFile:
+    """The content of `frontier/<split>.npz`.
+
+    Attributes:
+        log_odds: T thresholds on the difference between a target's logit and the best other one.
+        targets: K classes whose threshold moves, each by itself.
+        hits, predicted: found pixels, and pixels called so, of each class: integers `(K, N, T, C)`.
+    """
+
+    log_odds: NDArray[np.float64]
+    targets: tuple[int, ...]
+    hits: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+
+
+def pack_frontier(frontier: FrontierFile) -> bytes:
+    """The content of `frontier/<split>.npz`. A count of one image's pixels fits 32 bits."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        log_odds=frontier.log_odds,
+        targets=np.array(frontier.targets, dtype=np.int64),
+        hits=frontier.hits.astype(np.int32),
+        predicted=frontier.predicted.astype(np.int32),
+    )
+    return buffer.getvalue()
+
+
+def unpack_frontier(content: bytes) -> FrontierFile:
+    """Read what `pack_frontier` wrote."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        targets = tuple(arrays["targets"].tolist())
+        hits, predicted = arrays["hits"].astype(np.int64), arrays["predicted"].astype(np.int64)
+        return FrontierFile(arrays["log_odds"], targets, hits, predicted)
+
+
 def unpack_confusion(content: bytes) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Read what `pack_confusion` wrote: `(N, C, C)` int64 counts and N ids."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:

@@ -6,7 +6,7 @@ import pytest
 from hand_worked import CAR, DOWN, LAND, PLAIN, ROAD, SOFT, rows_by_name, sweep_of, table_of, trial
 
 from fnmask.compare.plots import front_rows
-from fnmask.compare.table import table_csv
+from fnmask.compare.table_csv import table_csv
 from fnmask.compare.terminal import comparison_text
 
 

@@ -9,7 +9,7 @@ import pytest
 from hand_worked import CAR, DOWN, LAND, PLAIN, ROAD, SOFT, sweep_of, table_of, trial
 
 from fnmask.compare.plots import pareto_figure
-from fnmask.compare.table import table_csv
+from fnmask.compare.table_csv import table_csv
 from fnmask.compare.terminal import comparison_text, shown_rows
 from fnmask.compare.wording import explanation, percent, signed
 

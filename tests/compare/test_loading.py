@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fnmask.compare.runs import load_sweep
+from fnmask.compare.loading import load_sweep
 from fnmask.compare.table import build_table
 from fnmask.compare.wording import explanation
 from fnmask.tracking.artifacts import ClassList
