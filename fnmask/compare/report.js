@@ -122,6 +122,7 @@ field("link").onclick = async () => {
 };
 system.addEventListener("change", show);
 window.addEventListener("hashchange", () => { readAddress(); show(); });
-window.addEventListener("beforeprint", draw);
+window.addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "light"; draw(); });
+window.addEventListener("afterprint", show);
 readAddress();
 show();

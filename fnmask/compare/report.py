@@ -104,7 +104,7 @@ def _sections(sweep: Sweep, tables: Mapping[str, ComparisonTable]) -> tuple[dict
 def _section(title: str, place: str, note: str, *, after: str = "") -> str:
     """A picture with its heading and note."""
     return (
-        f'<section><h2>{escape(title)}</h2><div id="{place}" role="img" aria-label="{escape(title)}"></div>'
+        f'<section><h2>{escape(title)}</h2><div id="{place}" role="figure" aria-label="{escape(title)}"></div>'
         f'<p class="soft">{escape(note)}</p>{after}</section>'
     )
 
