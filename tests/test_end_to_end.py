@@ -14,6 +14,7 @@ from fnmask.tracking.mlflow_store import MlflowStore
 
 TRAIN = Path(__file__).parent.parent / "train.py"
 CLASSES = ("land", "building", "road", "vegetation", "water")
+TWO_SEEDS = "seed=choice(0,1)"
 
 
 def command(root, *words):
@@ -43,7 +44,7 @@ def load_study(root, name):
 def sweep(tmp_path_factory):
     """The quickstart, small: 4 controls and 6 combinations."""
     root = tmp_path_factory.mktemp("project")
-    finished = train(root, "--multirun", "+sweeps=quickstart")
+    finished = train(root, "--multirun", "+sweeps=quickstart", TWO_SEEDS)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return root, finished.stdout
 
@@ -99,7 +100,7 @@ def test_the_same_command_again_trains_nothing(sweep):
     root, _ = sweep
     store = MlflowStore(root, "fnmask")
     before = [run.run_id for run in store.runs(store.find_sweep().run_id)]
-    again = train(root, "--multirun", "+sweeps=quickstart")
+    again = train(root, "--multirun", "+sweeps=quickstart", TWO_SEEDS)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "10 of 10 trials were finished by an earlier call." in again.stdout
     assert "epoch" not in again.stdout
@@ -109,7 +110,7 @@ def test_the_same_command_again_trains_nothing(sweep):
 
 def test_another_setting_under_the_same_name_is_refused(sweep):
     root, _ = sweep
-    other = train(root, "--multirun", "+sweeps=quickstart", "optimizer.learning_rate=0.01")
+    other = train(root, "--multirun", "+sweeps=quickstart", TWO_SEEDS, "optimizer.learning_rate=0.01")
     assert other.returncode == 2
     assert "optimizer.learning_rate: was 0.003, is 0.01" in other.stderr
     assert len(load_study(root, "quickstart").get_trials()) == 10
@@ -163,7 +164,7 @@ def test_a_killed_sweep_is_finished_by_the_same_command(tmp_path):
 
 
 def test_a_dry_run_says_what_it_would_do_and_leaves_nothing(tmp_path):
-    dry = train(tmp_path, "--multirun", "+sweeps=quickstart", "study.dry_run=true", "study.seeds=1")
+    dry = train(tmp_path, "--multirun", "+sweeps=quickstart", TWO_SEEDS, "study.dry_run=true", "study.seeds=1")
     assert dry.returncode == 0, dry.stdout + dry.stderr
     for expected in (
         "sweep quickstart: 10 trials, 4 of them controls",

@@ -94,14 +94,11 @@ def _certainty(table: ComparisonTable) -> str:
     if not out:
         return f"Nothing is significant by {how}{': ' + least if least else ''}."
     rows = list(dict.fromkeys(row.variant for row, _ in out))
-    sure = [row.variant for row in table.rows if row.control != "plain" and table.stands_out(row, "others_gain")]
-    which = (
-        f"the gain of {_listed(sure[:3])}{' and others' if len(sure) > 3 else ''}" if sure else "no gain of the others"
-    )
-    return (
-        f"{len(out)} differences of {_count(len(rows), 'variant')} are significant by {how}, among them {which}"
-        f"{'; ' + least if least and not sure else ''}."
-    )
+    sure = [row.variant for row in table.rows if table.stands_out(row, "others_gain") and _gain(row) > 0]
+    which = f"among them the gain of {_listed(sure[:3])}{' and others' if len(sure) > 3 else ''}"
+    if not sure:
+        which = f"none of them is a gain of the other classes{': ' + least if least else ''}"
+    return f"{len(out)} differences of {_count(len(rows), 'variant')} are significant by {how}; {which}."
 
 
 def _measured(row: Row) -> list[str]:
@@ -116,10 +113,11 @@ def _traded(row: Row, table: ComparisonTable, *, verb: str = "wins most:") -> st
     """A variant with its trade-off and the interval of its gain."""
     gain, cost = row.deltas["others_gain"], row.deltas["target_cost"]
     bounds = interval_text(gain, table.comparisons)
-    return (
-        f"{row.variant} {verb} {signed(gain.mean)} points of IoU for the other classes{' ' + bounds if bounds else ''} "
-        f"at a target cost of {percent(cost.mean)}"
-    )
+    paid = f"at a target cost of {percent(cost.mean)}"
+    if cost.mean < 0:
+        paid = f"and {signed(-cost.mean)} for the target itself"
+    gained = f"{signed(gain.mean)} points of IoU for the other classes{' ' + bounds if bounds else ''}"
+    return f"{row.variant} {verb} {gained} {paid}"
 
 
 def _count(count: int, noun: str, plural: str = "s") -> str:

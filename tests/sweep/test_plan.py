@@ -23,13 +23,13 @@ def test_quickstart(plan):
     assert controls(found) == [
         (name, ("+sweeps=quickstart", f"loss={name}", "weighting=none", f"seed={seed}"))
         for name in ("plain", "class_downweight")
-        for seed in (0, 1)
+        for seed in (0, 1, 2)
     ]
     assert found.n_trials == len(found.controls) + len(found.grid)
     assert found.study.directions == DIRECTIONS
     # A trial finds the control of its own seed.
     references = {control.overrides[-1]: control.reference for control in found.controls}
-    assert len(set(references.values())) == 2
+    assert len(set(references.values())) == 3
     assert found.base.reference == references["seed=0"]
 
 
