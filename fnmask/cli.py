@@ -54,7 +54,19 @@ def _build_parser() -> argparse.ArgumentParser:
         description="Print what each loss variant of a sweep costs and buys per class, against the plain control of "
         "the same seed, and write an HTML page and CSV files.",
     )
-    compare.add_argument("--sweep", metavar="NAME|RUN_ID", help="study name or run id (default: the newest sweep)")
+    compare.add_argument(
+        "--sweep",
+        metavar="NAME|RUN_ID",
+        action="append",
+        default=[],
+        help="study name or run id (default: the newest sweep); given again, several sweeps make one comparison",
+    )
+    compare.add_argument(
+        "--where",
+        metavar="FILTER",
+        default="",
+        help="only trials that fit, as in MLflow's search: \"params.`loss.alpha` = '0.25'\"; controls stay",
+    )
     compare.add_argument("--split", choices=("val", "test"), help="main split (default: test when there, else val)")
     compare.add_argument(
         "--output", type=Path, metavar="DIR", help="folder for the files (default: mlruns/reports/<study>)"
@@ -127,9 +139,10 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     try:
         store = MlflowStore(root or Path.cwd(), arguments.experiment, create=False)
-        study = store.find_sweep(arguments.sweep)
-        output = arguments.output or report_dir(store.root, study.tag("study"))
-        result = write_comparison(store, study.run_id, output, split=arguments.split)
+        studies = [store.find_sweep(name) for name in arguments.sweep or [None]]
+        output = arguments.output or report_dir(store.root, "+".join(study.tag("study") for study in studies))
+        chosen = [study.run_id for study in studies]
+        result = write_comparison(store, chosen, output, where=arguments.where, split=arguments.split)
     except (ExperimentNotFoundError, SweepNotFoundError, ValueError) as error:
         return _refuse(str(error))
     console = Console()

@@ -1,6 +1,6 @@
 """From a sweep in the store to the files of its comparison."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,18 +44,21 @@ class Comparison:
 
 def write_comparison(
     store: MlflowStore,
-    sweep: str | None,
+    sweeps: Sequence[str],
     output_dir: Path,
     *,
+    where: str = "",
     split: str | None = None,
     attach: bool = True,
 ) -> Comparison:
-    """Compare the variants of a sweep; write the page, the CSV files and the text, and attach them to its run.
+    """Compare the variants of a sweep, or of several; write page, CSV files and text, and attach them to its run.
 
     Args:
         store: holds the runs.
-        sweep: study name, run id or the beginning of one; None for the newest sweep.
+        sweeps: study names, run ids or the beginnings of some; none for the newest sweep. The files are attached to
+            the first one.
         output_dir: folder for the files, made when missing; files of an earlier call are replaced.
+        where: which trials count, as a filter of MLflow's search; their controls count in any case.
         split: the main split, `"test"` or `"val"`; None for test when the trials have it, else val.
         attach: also keep the files with the sweep's run, under `compare/`.
 
@@ -64,9 +67,9 @@ def write_comparison(
 
     Raises:
         SweepNotFoundError: no such sweep, or it has no finished trial.
-        ValueError: the trials cannot be compared, or do not have the split.
+        ValueError: the trials cannot be compared, or do not have the split; or `where` is no filter.
     """
-    loaded = load_sweep(store, sweep)
+    loaded = load_sweep(store, *sweeps, where=where)
     if split is not None and split not in loaded.splits:
         raise ValueError(
             f"Sweep {loaded.study!r} has no confusion matrices for the split {split!r}. It has: "

@@ -27,26 +27,31 @@ _FINISHED = ("complete", "infeasible")
 _LOSSES: dict[str, Loss] = {"plain": "plain", "downweight_class": "downweight", "class_downweight": "downweight"}
 
 
-def load_sweep(store: MlflowStore, name_or_id: str | None = None) -> Sweep:
-    """Read a sweep.
+def load_sweep(store: MlflowStore, *names_or_ids: str, where: str = "") -> Sweep:
+    """Read a sweep, or several as one.
 
     Args:
         store: holds the runs.
-        name_or_id: study name, run id or the beginning of one; None for the newest sweep.
+        names_or_ids: study names, run ids or the beginnings of some; none for the newest sweep. Of several the first
+            gives its name to the comparison.
+        where: which trials count, as a filter of MLflow's search; their controls count in any case.
 
     Raises:
         SweepNotFoundError: no such sweep, it has no finished trial, or the files of all of them are gone.
-        ValueError: its trials do not share one list of classes, or have no split in common.
+        ValueError: the trials do not share one list of classes, or have no split in common; or not such a filter.
     """
-    record = store.find_sweep(name_or_id)
-    runs = store.runs(record.run_id)
+    records = list({(own := store.find_sweep(name)).run_id: own for name in names_or_ids or (None,)}.values())
+    record = records[0]
+    runs = [run for own in records for run in store.runs(own.run_id)]
     outcomes = Counter(run.tag("outcome") or run.status.lower() for run in runs)
-    finished = [
-        run for run in _trainings(store, record, runs) if run.status == "FINISHED" and run.tag("outcome") in _FINISHED
-    ]
+    trained = [run for own in records for run in _trainings(store, own, where)]
+    finished = [run for run in trained if run.status == "FINISHED" and run.tag("outcome") in _FINISHED]
     if not finished:
         seen = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "none started"
-        raise SweepNotFoundError(f"Sweep {record.tag('study')!r} has no finished trial to compare (trials: {seen}).")
+        raise SweepNotFoundError(
+            f"Sweep {record.tag('study')!r} has no finished trial to compare (trials: {seen})"
+            f"{f' where {where}' if where else ''}."
+        )
     readable = [run for run in finished if _has_files(store, run)]
     if not readable:
         raise SweepNotFoundError(
@@ -54,8 +59,8 @@ def load_sweep(store: MlflowStore, name_or_id: str | None = None) -> Sweep:
             "mlruns/ deleted or moved? Put it back, or run the sweep anew with study.name=ANOTHER."
         )
     classes = _shared_classes(store, readable)
-    # Runs come oldest first; the sort keeps that order among controls and among the others.
-    readable.sort(key=lambda run: bool(run.tag("control")))
+    # Controls last, so that they stand before a trial of the same name; among equals the newest.
+    readable.sort(key=lambda run: (bool(run.tag("control")), run.start_ms))
     newest = {(run.tag("variant"), run.tag("reference")): run for run in readable}
     loaded = sorted((_load_trial(store, run) for run in newest.values()), key=lambda trial: trial.number)
     trials = _of_the_same_images(loaded)
@@ -65,6 +70,8 @@ def load_sweep(store: MlflowStore, name_or_id: str | None = None) -> Sweep:
         trials=tuple(trials),
         baselines=_baselines(store, trials, classes.names),
         outcomes=outcomes,
+        others=tuple(own.tag("study") for own in records[1:]),
+        where=where,
         datasets=tuple(dict.fromkeys(dataset for run in finished for dataset in run.datasets)),
         n_without_files=len(finished) - len(readable),
         n_of_other_images=len(loaded) - len(trials),
@@ -74,11 +81,15 @@ def load_sweep(store: MlflowStore, name_or_id: str | None = None) -> Sweep:
     return sweep
 
 
-def _trainings(store: MlflowStore, sweep: RunRecord, trials: list[RunRecord]) -> list[RunRecord]:
+def _trainings(store: MlflowStore, sweep: RunRecord, where: str) -> list[RunRecord]:
     """The runs that have trained: of a trial with several seeds those of its seeds, of any other the trial's own."""
-    seeds = store.seed_runs(sweep.run_id)
+    trials, seeds = store.runs(sweep.run_id), store.seed_runs(sweep.run_id)
     with_seeds = {run.trial for run in seeds}
-    return [*(run for run in trials if run.trial not in with_seeds), *seeds]
+    trained = [*(run for run in trials if run.trial not in with_seeds), *seeds]
+    if not where:
+        return trained
+    chosen = {run.run_id for run in (*store.runs(sweep.run_id, where), *store.seed_runs(sweep.run_id, where))}
+    return [run for run in trained if run.run_id in chosen or run.tag("control")]
 
 
 def _has_files(store: MlflowStore, run: RunRecord) -> bool:

@@ -44,8 +44,8 @@ def pareto_figure(table: ComparisonTable) -> go.Figure:
         marker={"symbol": "square", "size": 12, "color": CONTROL_COLOR}, hovertemplate="plain control<extra></extra>",
     )  # fmt: skip
     figure.update_layout(
-        xaxis={"title": {"text": "target cost: IoU points that the target lost (less is better)"}, "zeroline": False},
-        yaxis={"title": {"text": "others' gain: mean IoU points won (more is better)"}, "zeroline": False},
+        xaxis={"title": {"text": "target cost, IoU points (less is better)"}, "zeroline": False},
+        yaxis={"title": {"text": "others' gain, mean IoU points (more is better)"}, "zeroline": False},
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", height=520, hovermode="closest",
         margin={"l": 60, "r": 20, "t": 20, "b": 60}, legend={"orientation": "h", "y": -0.18},
         font={"family": "system-ui, sans-serif", "size": 13},

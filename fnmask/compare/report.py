@@ -138,6 +138,8 @@ def _facts(sweep: Sweep) -> dict[str, str]:
     """What a reader needs to judge or repeat the comparison."""
     record = sweep.record
     facts = {"study": sweep.study, "run of the sweep": record.run_id, "date": _date(sweep)}
+    if sweep.where:
+        facts["trials that count"] = f"controls, and those where {sweep.where}"
     facts["trials"] = ", ".join(f"{count} {outcome}" for outcome, count in sorted(sweep.outcomes.items()))
     facts["seeds"] = ", ".join(dict.fromkeys(trial.seed for trial in sweep.trials))
     for dataset in sweep.datasets:

@@ -64,13 +64,15 @@ class Sweep:
     """A sweep and its finished trials.
 
     Attributes:
-        record: the parent run.
+        record: the parent run; of several sweeps that of the first.
         classes: names and colors of the C classes.
         trials: finished trials in the order of their numbers; of several with the same variant and reference the
             newest only, a control before others.
         baselines: the plain control of each reference, from this sweep or an earlier one.
         outcomes: number of trials by outcome, unfinished ones too.
         datasets: the splits that the trials used.
+        others: names of the other sweeps whose trials are compared with this one's.
+        where: the filter that the trials were chosen by, empty for all.
         n_without_files: finished trials that are left out because their files are gone.
         n_of_other_images: finished trials that are left out because they were measured on other images, or on the same
             at another size, than most.
@@ -82,6 +84,8 @@ class Sweep:
     baselines: Mapping[str, Trial]
     outcomes: Mapping[str, int]
     datasets: tuple[DatasetRecord, ...]
+    others: tuple[str, ...] = ()
+    where: str = ""
     n_without_files: int = 0
     n_of_other_images: int = 0
 
@@ -92,8 +96,8 @@ class Sweep:
 
     @property
     def study(self) -> str:
-        """Name of the study."""
-        return self.record.tag("study") or self.record.name
+        """Name of the study, or of all of them."""
+        return " + ".join([self.record.tag("study") or self.record.name, *self.others])
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -40,7 +40,9 @@ def _winners(table: ComparisonTable) -> str:
     best = max(masked, key=_gain)
     parts = [f"If misses of the target do not matter, {_traded(best, table)}"]
     cheap = [row for row in masked if row.deltas["target_cost"].mean <= _LITTLE]
-    if not cheap:
+    if round(_gain(best), 1) <= 0:
+        parts = [f"No mask wins anything for the other classes: {_traded(best, table, verb='does best with')}"]
+    elif not cheap:
         parts.append(f"if the target may lose at most {_LITTLE:.0f} point, no mask does")
     elif best in cheap:
         parts[0] = f"Whether or not misses of the target matter, {_traded(best, table)}"
@@ -50,7 +52,9 @@ def _winners(table: ComparisonTable) -> str:
     rivals = [row for row in rated if row.loss == "downweight" and set(row.targets) == set(best.targets)]
     if rivals:
         rival = max(rivals, key=_gain)
-        word = "more than" if _gain(rival) > _gain(best) else "less than"
+        # As the numbers are printed: what looks equal is called so.
+        ahead = round(_gain(rival), 1) - round(_gain(best), 1)
+        word = "more than" if ahead > 0 else "less than" if ahead < 0 else "as much as"
         parts.append(f"simply weighting the class down, {_traded(rival, table, verb='gives')}: {word} the first")
     return "; ".join(parts) + "." + _against_threshold(table, masked)
 

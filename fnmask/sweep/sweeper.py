@@ -208,7 +208,7 @@ class _Call:
 
             folder = report_dir(begun.plan.base.root, begun.plan.name)
             try:
-                comparison = write_comparison(begun.store, begun.parent_run_id, folder)
+                comparison = write_comparison(begun.store, [begun.parent_run_id], folder)
             except Exception as error:  # the sweep has ended as it has, whatever becomes of its page
                 _say(self.console, f"No comparison: {error}")
             else:

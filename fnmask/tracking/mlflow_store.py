@@ -137,14 +137,33 @@ class MlflowStore:
                 closed += 1
         return closed
 
-    def runs(self, parent_run_id: str) -> list[RunRecord]:
-        """The children of a run, oldest first."""
-        return self._search(f"tags.`{_PARENT_TAG}` = {quote_for_filter(parent_run_id)}")[::-1]
+    def runs(self, parent_run_id: str, where: str = "") -> list[RunRecord]:
+        """The children of a run, oldest first.
 
-    def seed_runs(self, sweep_run_id: str) -> list[RunRecord]:
-        """The seeds of all trials of a sweep that have several, oldest first."""
+        Args:
+            parent_run_id: of the run.
+            where: a filter as MLflow's own search takes it, such as ``params.`loss.alpha` = '0.25'``; empty for all.
+
+        Raises:
+            ValueError: not such a filter.
+        """
+        return self._search_where(f"tags.`{_PARENT_TAG}` = {quote_for_filter(parent_run_id)}", where)
+
+    def seed_runs(self, sweep_run_id: str, where: str = "") -> list[RunRecord]:
+        """The seeds of all trials of a sweep that have several, oldest first; `where` as for `runs`."""
         wanted = f"tags.`fnmask.sweep` = {quote_for_filter(sweep_run_id)} and tags.`fnmask.kind` = 'seed'"
-        return self._search(wanted)[::-1]
+        return self._search_where(wanted, where)
+
+    def _search_where(self, wanted: str, where: str) -> list[RunRecord]:
+        try:
+            return self._search(f"{wanted} and {where}" if where else wanted)[::-1]
+        except MlflowException as error:
+            if not where:
+                raise
+            raise ValueError(
+                f"MLflow does not understand the filter {where!r}: {error.message.splitlines()[0]} Write it as in its "
+                "own search, such as params.`loss.alpha` = '0.25' and params.`seed` = '0'."
+            ) from error
 
     def find_sweep(self, name_or_id: str | None = None) -> RunRecord:
         """A parent run by study name, run id or the beginning of one; None for the newest.

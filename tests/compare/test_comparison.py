@@ -29,7 +29,7 @@ def parent(store: MlflowStore, add_trial: AddTrial) -> str:
 
 
 def test_everything_is_written_and_attached(store: MlflowStore, parent: str, tmp_path: Path) -> None:
-    result = write_comparison(store, None, tmp_path / "out" / "deep")
+    result = write_comparison(store, [], tmp_path / "out" / "deep")
     assert set(result.paths) == {"report.html", "table.txt", "test.csv", "val.csv"}
     assert result.main.split == "test"
     assert result.paths["table.txt"].read_text() == result.table
@@ -41,7 +41,7 @@ def test_everything_is_written_and_attached(store: MlflowStore, parent: str, tmp
 
 
 def test_page_needs_no_network_and_escapes_names(store: MlflowStore, parent: str, tmp_path: Path) -> None:
-    page = write_comparison(store, None, tmp_path, attach=False).report.read_text()
+    page = write_comparison(store, [], tmp_path, attach=False).report.read_text()
     assert store.artifact_names(parent, "compare") == ()
     assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=", page)
     # The plotting library, the figures, and what acts on the page.
@@ -53,9 +53,9 @@ def test_page_needs_no_network_and_escapes_names(store: MlflowStore, parent: str
 
 
 def test_split_can_be_chosen(store: MlflowStore, parent: str, tmp_path: Path) -> None:
-    assert write_comparison(store, None, tmp_path, split="val", attach=False).main.split == "val"
+    assert write_comparison(store, [], tmp_path, split="val", attach=False).main.split == "val"
     with pytest.raises(ValueError, match=r"'train'.*test, val"):
-        write_comparison(store, None, tmp_path, split="train")
+        write_comparison(store, [], tmp_path, split="train")
 
 
 def test_command_prints_the_table_and_the_page(

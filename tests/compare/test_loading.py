@@ -65,6 +65,42 @@ def test_control_of_an_earlier_sweep_is_used(store: MlflowStore, add_trial: AddT
     assert sweep.baselines["ref0"].variant == "plain"
 
 
+def test_several_sweeps_are_one_comparison(store: MlflowStore, add_trial: AddTrial) -> None:
+    first, second = (store.open_sweep(study=name, tags={}, params={}) for name in ("first", "second"))
+    add_trial(first, 0, "plain", PLAIN, control="plain")
+    add_trial(first, 1, "soft", SOFT)
+    add_trial(second, 0, "hard", SOFT)
+    add_trial(second, 1, "soft", PLAIN)
+    sweep = load_sweep(store, "first", "second", "first")
+    assert sweep.study == "first + second"
+    assert sorted(trial.variant for trial in sweep.trials) == ["hard", "plain", "soft"]
+    (soft,) = [trial for trial in sweep.trials if trial.variant == "soft"]
+    assert soft.total("test").tolist() == PLAIN, "the newer one"
+    assert sweep.outcomes == {"complete": 4}
+    assert load_sweep(store).study == "second"
+
+
+def test_where_chooses_trials_and_keeps_controls(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
+    add_trial(parent, 0, "plain", PLAIN, control="plain", params={"loss": {"alpha": 1}})
+    add_trial(parent, 1, "soft", SOFT, params={"loss": {"alpha": 0.25}})
+    add_trial(parent, 2, "hard", SOFT, params={"loss": {"alpha": 0}})
+    sweep = load_sweep(store, where="params.`loss.alpha` = '0.25'")
+    assert [trial.variant for trial in sweep.trials] == ["plain", "soft"]
+    with pytest.raises(ValueError, match=r"does not understand the filter 'loss.alpha is low'.*params.`loss.alpha`"):
+        load_sweep(store, where="loss.alpha is low")
+
+
+def test_trials_on_other_images_are_left_out(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
+    larger = [[10 * count for count in row] for row in SOFT]
+    add_trial(parent, 0, "plain", PLAIN, control="plain")
+    add_trial(parent, 1, "soft", SOFT)
+    add_trial(parent, 2, "soft at another size", larger)
+    sweep = load_sweep(store)
+    assert [trial.variant for trial in sweep.trials] == ["plain", "soft"]
+    assert sweep.n_of_other_images == 1
+    assert "at another size, than most: 1" in explanation(sweep, build_table(sweep, "test", resamples=20))
+
+
 def test_sweep_without_a_finished_trial(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
     with pytest.raises(SweepNotFoundError, match="none started"):
         load_sweep(store)

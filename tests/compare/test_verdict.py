@@ -33,6 +33,16 @@ def test_one_seed_settles_nothing() -> None:
     assert "significant" not in text
 
 
+def test_what_is_printed_as_equal_is_called_so() -> None:
+    nearly = [[950001, 49999, 0], [200000, 300000, 0], [0, 0, 500000]]
+    text = told(
+        trial(0, "plain", [[10000 * count for count in row] for row in PLAIN], control="plain"),
+        trial(1, "soft", [[10000 * count for count in row] for row in SOFT]),
+        trial(2, "down", nearly, control="class_downweight"),
+    )
+    assert "as much as the first" in text
+
+
 def test_like_is_compared_with_like() -> None:
     trials = [
         trial(0, "plain", PLAIN, control="plain", targets=("land",)),
@@ -71,6 +81,13 @@ def test_who_wants_the_target_kept_is_told_of_a_cheap_one() -> None:
     assert "if the target may lose at most 1 point, cheap wins most" in text
     text = told(trial(0, "plain", PLAIN, control="plain"), trial(1, "dear", dear))
     assert "no mask does" in text
+
+
+def test_where_no_mask_wins_anything_none_is_praised() -> None:
+    worse = [[70, 30, 0], [10, 40, 0], [0, 20, 30]]
+    text = told(trial(0, "plain", PLAIN, control="plain"), trial(1, "worse", worse), trial(2, "same", PLAIN))
+    assert "No mask wins anything for the other classes: same does best with 0.0 points" in text
+    assert "wins most" not in text
 
 
 def seeds_of(variant: str, matrix: list[list[int]], *, shift: float, control: str = "") -> list[Trial]:
