@@ -9,8 +9,8 @@ images (`fnmask.compare.resampling`). Noise that belongs to one seed and one ima
     V_both = (mean over seeds of V_images of one seed - V_images of the mean) / (S - 1)
 
 The interval is  difference -+ t sqrt(V),  t the mean of the quantiles t(1 - 0.025 / m, df) of the two parts, weighted
-by them (Cochran and Cox). Satterthwaite's degrees of freedom take a part that came out small by chance for a sure one:
-6 % of false alarms for one variant of five seeds, and 4 % this way. m is 1 for a difference looked at alone; for the
+by them (Cochran and Cox). Satterthwaite's degrees of freedom would take a part that came out small by chance for
+a sure one, and raise more false alarms than promised. m is 1 for a difference looked at alone; for the
 page m counts all its differences (Bonferroni), so that in 95 of 100 pages all intervals hold at once. Resampling seeds
 instead would need more of them than anybody trains: three can only be drawn in ten ways. With one seed V_seeds is
 unknown: the interval is over images only, and says nothing about another training.

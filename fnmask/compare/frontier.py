@@ -178,5 +178,7 @@ def _filled(points: FloatArray) -> FloatArray:
 
 def _distance(points: FloatArray, curves: FloatArray) -> FloatArray:
     """Of points `(2, R, 2)` to curves `(2, R, T, 2)`: `(R, 2)`. A precision that is not defined counts as 0."""
-    ahead = np.nan_to_num(points)[:, :, None] - curves
-    return np.asarray(ahead.max(axis=-1).min(axis=-1).T)
+    own = np.nan_to_num(points)
+    # Coordinate by coordinate: a maximum along an axis of two is four times as slow.
+    ahead = np.maximum(own[..., 0, None] - curves[..., 0], own[..., 1, None] - curves[..., 1])
+    return np.asarray(ahead.min(axis=-1).T)

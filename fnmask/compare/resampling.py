@@ -26,7 +26,8 @@ IntArray = NDArray[np.int64]
 N_RESAMPLES = 10_000
 LEAST_IMAGES = 10
 
-_WEIGHTS_AT_ONCE = 2_000_000
+# Small enough for the caches, and for what hundreds of runs draw of it at once to fit into memory.
+_WEIGHTS_AT_ONCE = 200_000
 
 Read = Callable[[Margins], FloatArray]
 """Readings `(..., K)` of counts `(..., C)`."""

@@ -11,8 +11,7 @@ different ones make it small: then each stands for itself. With a single variant
 
 A variant is never taken for less noisy than it was seen to be, nor than all are on average (where no one counts for
 more than six times the median). Few variants cannot show that they differ; a class that comes and goes with the seed
-would borrow the calm of the others; and one that was calm by chance would raise false alarms: without this floor 9 % of
-pages of two seeds on which nothing differs did, with it 4 % (`python -m benchmarks.comparison`).
+would borrow the calm of the others; and one that was calm by chance would raise a false alarm.
 
 Source: G. Smyth, Linear Models and Empirical Bayes Methods for Assessing Differential Expression in Microarray
 Experiments, Statistical Applications in Genetics and Molecular Biology 3(1), 2004, section 6.2. Ours: the degrees of
