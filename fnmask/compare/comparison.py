@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fnmask.compare.curves import load_curves
 from fnmask.compare.loading import load_sweep
 from fnmask.compare.report import build_report
 from fnmask.compare.runs import Sweep
@@ -78,7 +79,10 @@ def write_comparison(
     order = sorted(loaded.splits, key=lambda name: name != split)
     tables = _corrected_together({name: build_table(loaded, name) for name in order})
     text = comparison_text(loaded, tables[order[0]], width=TEXT_WIDTH)
-    contents = {"report.html": build_report(loaded, tables), "table.txt": text}
+    contents = {
+        "report.html": build_report(loaded, tables, load_curves(store, loaded, tables[order[0]])),
+        "table.txt": text,
+    }
     contents |= {f"{name}.csv": table_csv(table) for name, table in tables.items()}
     output_dir.mkdir(parents=True, exist_ok=True)
     paths = {name: output_dir / name for name in contents}

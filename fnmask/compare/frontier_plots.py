@@ -12,8 +12,8 @@ from fnmask.compare.wording import signed, standing
 
 # Log-odds of the thresholds that are written beside the curve: t = 0.5, 0.73, 0.88, 0.95.
 _NAMED = (0.0, 1.0, 2.0, 3.0)
-# Under this one nearly everything is called the target: there the curve is drawn, but not looked at.
-_LEAST_SHOWN = -1.0
+# Log-odds between which the curve is looked at: under them nearly everything is called the target, over them nothing.
+_SHOWN = (-1.0, 4.0)
 
 _AXES = (
     ("target recall, %", "target precision, %", "target_recall", "target_precision", "frontier_precision_recall"),
@@ -65,7 +65,7 @@ def frontier_figure(table: ComparisonTable, target: str) -> go.Figure | None:
                 hovertemplate="<b>%{customdata[0]}</b><br>%{x:.1f}, %{y:.1f}<br>"
                 "distance %{customdata[1]} points %{customdata[2]}<extra></extra>",
             )  # fmt: skip
-        shown = points[(curve.log_odds >= _LEAST_SHOWN) & np.isfinite(curve.log_odds)]
+        shown = points[(curve.log_odds >= _SHOWN[0]) & (curve.log_odds <= _SHOWN[1])]
         for axis, update, title, key in (
             (0, figure.update_xaxes, x_title, x_key),
             (1, figure.update_yaxes, y_title, y_key),

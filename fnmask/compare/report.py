@@ -1,7 +1,7 @@
 """The comparison as one HTML page that needs no network: verdict, pictures, tables, and what was compared."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from fnmask.compare.affected import affected_figure, misses_figure
+from fnmask.compare.curves import VariantCurves, curves_figure
 from fnmask.compare.differences import Difference
 from fnmask.compare.frontier_plots import frontier_figure
 from fnmask.compare.plots import front_rows, pareto_figure
@@ -34,21 +35,26 @@ _FRONTIER_NOTE = (
     "where it beats the best other class with more than probability t: no training, any point at will. A mask is worth "
     "its training where it lies beyond the line."
 )
+_CURVES_NOTE = (
+    "The controls and the variants on the front: mean over seeds, in the shade the lowest to the highest. Readings are "
+    "taken after every epoch on val, whatever the mask did in it."
+)
 _HIDDEN_SETTINGS = ("lineage.",)
 
 
-def build_report(sweep: Sweep, tables: Mapping[str, ComparisonTable]) -> str:
+def build_report(sweep: Sweep, tables: Mapping[str, ComparisonTable], curves: Sequence[VariantCurves] = ()) -> str:
     """The page.
 
     Args:
         sweep: what was compared.
         tables: by split, the main one first; at least one.
+        curves: of the variants that are shown over their epochs.
 
     Returns:
         HTML of about 5 MB, nearly all of it the plotting library, which lies inside the page once.
     """
     main = next(iter(tables.values()))
-    figures, sections = _sections(sweep, tables)
+    figures, sections = _sections(sweep, tables, curves)
     return Template(_read("report.html")).substitute(
         title=escape(f"Loss variants compared: {sweep.study}"),
         subtitle=escape(_subtitle(sweep)),
@@ -68,7 +74,9 @@ def _read(name: str) -> str:
     return files("fnmask.compare").joinpath(name).read_text(encoding="utf-8")
 
 
-def _sections(sweep: Sweep, tables: Mapping[str, ComparisonTable]) -> tuple[dict[str, go.Figure], list[str]]:
+def _sections(
+    sweep: Sweep, tables: Mapping[str, ComparisonTable], curves: Sequence[VariantCurves]
+) -> tuple[dict[str, go.Figure], list[str]]:
     """Pictures by the id of their place, and the sections that hold these places."""
     main = next(iter(tables.values()))
     figures = {"tradeoff": pareto_figure(main)}
@@ -97,6 +105,10 @@ def _sections(sweep: Sweep, tables: Mapping[str, ComparisonTable]) -> tuple[dict
                 "what each variant does with the same pixels."
             )
             sections.append(_section(f"Where the {target} pixels went", f"misses-{index}", note))
+    over_epochs = curves_figure(curves)
+    if over_epochs is not None:
+        figures["curves"] = over_epochs
+        sections.append(_section("Over the epochs", "curves", _CURVES_NOTE))
     sections += [_table_section(sweep, table) for table in tables.values() if table is not main]
     return figures, sections
 

@@ -33,7 +33,8 @@ class Trial:
         matrices: by split, `(N, C, C)` int64 pixel counts `[image, true, predicted]`.
         params: the resolved configuration.
         images: by split, digest of the image ids and of the labels in each.
-        masked_fraction: share of the training pixels that the loss left out in the last epoch; NaN when not logged.
+        masked_fraction: share of the weight of the target's training pixels that the mask took off in the last epoch;
+            NaN when not logged.
         duration_s: wall time of the run; NaN while it is open.
         frontiers: by split, what other thresholds on a plain control's logits give; none of any other run.
     """

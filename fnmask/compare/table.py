@@ -16,7 +16,7 @@ TRADEOFF_COLUMNS = {"target_cost": "target cost", "others_gain": "others' gain"}
 STANDING_COLUMNS = {"frontier_precision_recall": "to frontier, P/R", "frontier_iou": "to frontier, IoU"}
 # What is a difference by itself, without a value of its own.
 DIFFERENCE_COLUMNS = {**TRADEOFF_COLUMNS, **STANDING_COLUMNS}
-COST_COLUMNS = {"masked_fraction": "masked", "duration_s": "time"}
+COST_COLUMNS = {"masked_fraction": "target masked", "duration_s": "time"}
 
 # The trade-off is a difference by another name: column and sign.
 _TRADED = {"target_cost": ("target_iou", -1), "others_gain": ("miou_without_target", 1)}

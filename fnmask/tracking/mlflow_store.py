@@ -216,6 +216,10 @@ class MlflowStore:
                 raise FileNotFoundError(f"Run {run_id} has no artifact {name!r}.") from error
             return Path(path).read_bytes()
 
+    def history(self, run_id: str, key: str) -> dict[int, float]:
+        """The values of a metric by step, the newest where a step has several; empty when it was not logged."""
+        return {int(told.step): float(told.value) for told in self._client.get_metric_history(run_id, key)}
+
     def _artifacts_of(self, run_id: str) -> ArtifactRepository:
         return artifacts_of(self._client, run_id, self._artifact_uris.get(run_id))
 
