@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_run
-from benchmarks.simulated_pages import CLASS_NAMES, Noise, simulate_page
+from benchmarks.simulated_pages import CLASS_NAMES, Noise, as_sweep, simulate_page
 from benchmarks.tables import table
-from fnmask.compare.differences import differences
+from fnmask.compare.columns import measured_columns
+from fnmask.compare.table import build_table
 
 # Name, images, seeds, variants, noise.
 SETTINGS = (
@@ -26,6 +27,7 @@ SETTINGS = (
     ("three seeds", 100, 3, 8, Noise()),
     ("five seeds", 100, 5, 8, Noise()),
     ("one variant", 100, 5, 1, Noise()),
+    ("one variant, two seeds: too few", 100, 2, 1, Noise()),
     ("noise of the seed alone", 100, 3, 8, Noise(variant_image=0.0, variant_seed=0.2, all_three=0.05)),
     ("noise of the images alone", 100, 3, 8, Noise(variant_image=0.2, variant_seed=0.0, all_three=0.0)),
     ("variants noisier than others, by 2", 100, 3, 8, Noise(factors=(1.0, 2.0))),
@@ -81,10 +83,11 @@ def false_alarms(
     marked = 0
     for _ in range(pages):
         groups, control = simulate_page(rng, n_images=n_images, n_seeds=n_seeds, n_variants=n_variants, noise=noise)
-        told = [one for row in differences(groups, control, CLASS_NAMES, resamples=RESAMPLES) for one in row.values()]
-        measured = [one for one in told if one.is_measured]
+        page = build_table(as_sweep(groups, control), "test", resamples=RESAMPLES)
+        told = [(row, key) for row in page.rows for key in measured_columns(CLASS_NAMES)]
+        measured = [row.deltas[key] for row, key in told if row.deltas[key].is_measured]
         held += [abs(one.mean) <= one.half_width() for one in measured]
-        marked += any(one.stands_out(len(measured)) for one in measured)
+        marked += any(page.stands_out(row, key) for row, key in told)
     return float(np.mean(held)), marked / pages
 
 
@@ -96,9 +99,10 @@ def _power(effect: float, pages: int) -> list[str]:
         marked = 0
         for _ in range(pages):
             groups, control = simulate_page(rng, n_images=100, n_seeds=n_seeds, n_variants=8, effect=effect)
-            told = differences(groups, control, CLASS_NAMES, resamples=RESAMPLES)
-            marked += told[0]["miou"].stands_out(sum(one.is_measured for row in told for one in row.values()))
-            gains.append(told[0]["miou"].mean)
+            page = build_table(as_sweep(groups, control), "test", resamples=RESAMPLES)
+            (better,) = (row for row in page.rows if row.variant == "variant 0")
+            marked += page.stands_out(better, "miou")
+            gains.append(better.deltas["miou"].mean)
         cells.append(f"{marked / pages:.0%}")
         print(f"  {effect} at {n_seeds} seeds: {cells[-1]}", file=sys.stderr, flush=True)
     return [f"{np.mean(gains):.1f}", *cells]

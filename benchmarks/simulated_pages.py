@@ -5,13 +5,16 @@ each term normal; the rest of the class is spread over the others. A variant wit
 control is, so that every true difference is 0; an effect is added to the base of each class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fnmask.compare.differences import Group
+from fnmask.compare.runs import Sweep, Trial
+from fnmask.tracking.artifacts import ClassList
+from fnmask.tracking.records import RunRecord
 
 CLASS_NAMES = ("land", "road", "car")
 TARGET = 1
@@ -74,6 +77,34 @@ def simulate_page(
 
     control = runs(0.0)
     return [Group((TARGET,), runs(0.0 if index else effect)) for index in range(n_variants)], control
+
+
+def as_sweep(groups: Sequence[Group], control: Mapping[str, NDArray[np.int64]]) -> Sweep:
+    """The same as a sweep that has been read back, control and all."""
+
+    def trial(variant: str, name: str, block: str, matrices: NDArray[np.int64]) -> Trial:
+        return Trial(
+            run_id=f"{variant} {block}",
+            number=0,
+            variant=variant,
+            control=name,
+            loss="plain" if name else "mask",
+            seed=block,
+            targets=(CLASS_NAMES[TARGET],),
+            reference=block,
+            matrices={"test": matrices},
+            params={},
+        )
+
+    controls = {block: trial("plain", "plain", block, own) for block, own in control.items()}
+    others = [
+        trial(f"variant {index}", "", block, own)
+        for index, group in enumerate(groups)
+        for block, own in group.matrices.items()
+    ]
+    record = RunRecord("run", "simulated", "FINISHED", {}, {}, {}, 0, 1)
+    classes = ClassList(CLASS_NAMES, ((0, 0, 0),) * len(CLASS_NAMES), None)
+    return Sweep(record, classes, (*controls.values(), *others), controls, {}, ())
 
 
 def _matrices(rng: np.random.Generator, pixels: NDArray[np.int64], logits: NDArray[np.float64]) -> NDArray[np.int64]:

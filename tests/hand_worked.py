@@ -37,7 +37,7 @@ def trial(
     kinds: dict[str, Loss] = {"plain": "plain", "class_downweight": "downweight"}
     kind = loss or kinds.get(control, "mask")
     return Trial(
-        run_id="id",
+        run_id=f"{variant}-{seed}-{number}",
         number=number,
         variant=variant,
         control=control,

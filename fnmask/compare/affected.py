@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from fnmask.compare.runs import Sweep
 from fnmask.compare.table import ComparisonTable, Row
-from fnmask.compare.wording import signed
+from fnmask.compare.wording import label, signed
 from fnmask.metrics import slug
 
 _MOST_BARS = 12
@@ -35,7 +35,8 @@ def affected_figure(table: ComparisonTable) -> go.Figure | None:
     limit = float(np.nanmax(np.abs(told))) or 1.0
     figure = go.Figure(
         go.Heatmap(
-            z=told, x=list(table.class_names), y=targets, zmin=-limit, zmax=limit, colorscale=_DIVERGING,
+            z=told, x=[label(name) for name in table.class_names], y=[label(name) for name in targets],
+            zmin=-limit, zmax=limit, colorscale=_DIVERGING,
             text=[[signed(value) for value in row] for row in told], texttemplate="%{text}", xgap=2, ygap=2,
             colorbar={"title": {"text": "points"}, "thickness": 12},
             hovertemplate="masked %{y}: IoU of %{x} %{text} points<extra></extra>",
@@ -59,8 +60,10 @@ def misses_figure(sweep: Sweep, table: ComparisonTable, target: str) -> go.Figur
     first = [row for row in rows if row.control or row.on_front]
     shown = (first + [row for row in rows if row not in first])[:_MOST_BARS]
     matrices = {row.variant: [one.total(split) for one in sweep.trials if one.variant == row.variant] for row in shown}
-    plain = [own.total(split) for own in sweep.baselines.values() if split in own.matrices]
-    bars = {**({"plain": plain} if plain else {}), **matrices}
+    used = {one.reference for one in sweep.trials if one.variant in matrices}
+    plain = [own.total(split) for key, own in sweep.baselines.items() if key in used and split in own.matrices]
+    # "" is the plain control, which may be of another sweep.
+    bars = {**({"": plain} if plain else {}), **matrices}
     shares = {name: _shares(own, index) for name, own in bars.items()}
     if not shares or any(np.isnan(own).any() for own in shares.values()):
         return None
@@ -69,17 +72,18 @@ def misses_figure(sweep: Sweep, table: ComparisonTable, target: str) -> go.Figur
     for other in order:
         name = sweep.class_names[other]
         figure.add_bar(
-            y=list(shares), x=[100 * own[other] for own in shares.values()], orientation="h",
-            name=f"{name} (found)" if other == index else name,
+            y=[label(name) or "plain" for name in shares], x=[100 * own[other] for own in shares.values()],
+            customdata=[[name] for name in shares], orientation="h",
+            name=f"{label(name)} (found)" if other == index else label(name),
             marker={"color": "rgb({}, {}, {})".format(*sweep.classes.colors[other]),
                     "line": {"color": "#8a8f98", "width": 0.5}},
             text=[f"{100 * own[other]:.0f}" if own[other] >= 0.04 else "" for own in shares.values()],
             textposition="inside", insidetextanchor="middle", textangle=0,
-            hovertemplate=f"%{{y}}: %{{x:.1f}} % of the {target} pixels called {name}<extra></extra>",
+            hovertemplate=f"%{{y}}: %{{x:.1f}} % of the {label(target)} pixels called {label(name)}<extra></extra>",
         )  # fmt: skip
     return figure.update_layout(
         barmode="stack",
-        xaxis={"title": {"text": f"% of the labeled {target} pixels, by what they are called"}, "range": [0, 100]},
+        xaxis={"title": {"text": f"% of the {label(target)} pixels, by what they are called"}, "range": [0, 100]},
         yaxis={"type": "category", "autorange": "reversed", "automargin": True},
         legend={"orientation": "h", "y": -0.25, "traceorder": "normal"}, height=190 + 30 * len(shares), **_PLAIN,
     )  # fmt: skip

@@ -39,7 +39,7 @@ def reader(targets: tuple[int, ...]) -> Read:
 
     Args:
         targets: class indices that the target columns are for; over several each is the mean of those that are
-            defined. Without one these columns are NaN.
+            present, and not defined where that of one is not. Without a target these columns are NaN.
     """
     chosen = list(targets)
 
@@ -47,7 +47,7 @@ def reader(targets: tuple[int, ...]) -> Read:
         iou = margins.iou
         unknown = np.full(iou.shape[:-1], np.nan)
         of_target = [
-            mean_of_present(values[..., chosen]) if chosen else unknown
+            _mean(values[..., chosen], margins.labels[..., chosen] > 0) if chosen else unknown
             for values in (iou, margins.precision, margins.recall, margins.f1)
         ]
         without = mean_of_present(np.delete(iou, chosen, axis=-1)) if chosen else unknown
@@ -55,3 +55,9 @@ def reader(targets: tuple[int, ...]) -> Read:
         return np.asarray(100 * np.concatenate([np.stack(whole, axis=-1), iou], axis=-1))
 
     return read
+
+
+def _mean(values: FloatArray, present: NDArray[np.bool_]) -> FloatArray:
+    """Mean over the last axis of the present classes; NaN where that of one of them is not defined."""
+    lost = (present & np.isnan(values)).any(axis=-1)
+    return np.where(lost, np.nan, mean_of_present(values))

@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 from fnmask.compare.plots import TARGET_COLORS
 from fnmask.compare.runs import Sweep, Trial
 from fnmask.compare.table import ComparisonTable, Row
+from fnmask.compare.wording import label
 from fnmask.metrics import slug
 from fnmask.tracking.mlflow_store import MlflowStore
 
@@ -52,7 +53,7 @@ def _load_variant(store: MlflowStore, row: Row, trials: Sequence[Trial]) -> Vari
 
 
 def curves_figure(curves: Sequence[VariantCurves]) -> go.Figure | None:
-    """Three panels side by side: mIoU, the target's IoU, and how much of the target's training pixels the mask took off.
+    """Three panels side by side: mIoU, IoU of the target, and how much of its training pixels the mask took off.
 
     Returns:
         None when no run has kept its epochs.
@@ -92,7 +93,8 @@ def _add(
             customdata=[[own.variant]] * (2 * len(epochs)), row=1, col=column,
         )  # fmt: skip
     figure.add_scatter(
-        x=epochs, y=mean, mode="lines", name=own.variant, legendgroup=own.variant, showlegend=in_legend,
-        line={"color": color, "dash": dash}, customdata=[[own.variant]] * len(epochs), row=1, col=column,
-        hovertemplate="<b>%{customdata[0]}</b><br>epoch %{x}: %{y:.1f}<extra></extra>",
+        x=epochs, y=mean, mode="lines", name=label(own.variant), legendgroup=own.variant, showlegend=in_legend,
+        line={"color": color, "dash": dash}, customdata=[[own.variant, label(own.variant)]] * len(epochs),
+        row=1, col=column,
+        hovertemplate="<b>%{customdata[1]}</b><br>epoch %{x}: %{y:.1f}<extra></extra>",
     )  # fmt: skip

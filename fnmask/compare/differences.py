@@ -35,6 +35,7 @@ from fnmask.compare.seed_noise import seed_noise
 FloatArray = NDArray[np.float64]
 
 ERROR_RATE = 0.05
+LEAST_DF = 2.0 - 1e-9
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Difference:
 
     Attributes:
         mean: over seeds; NaN when it is not defined.
-        parts: variance of the mean and its degrees of freedom, over images and over seeds.
+        parts: variance of the mean and its degrees of freedom: over images, then over seeds.
         n_seeds: that both have.
     """
 
@@ -76,7 +77,12 @@ class Difference:
 
     def stands_out(self, comparisons: int) -> bool:
         """Whether the interval, over seeds too, excludes 0."""
-        return self.n_seeds > 1 and abs(self.mean) > self.half_width(comparisons)
+        return self.knows_seeds and abs(self.mean) > self.half_width(comparisons)
+
+    @property
+    def knows_seeds(self) -> bool:
+        """Whether the noise over seeds is known: of a single degree of freedom no quantile holds what it promises."""
+        return self.is_measured and self.n_seeds > 1 and min(df for _, df in self.parts[1:]) >= LEAST_DF
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,7 @@ def _of_column(
         if n_seeds > 1:
             of_seeds, seeds_df = noise.of_difference(row, 0, n_seeds)
             of_both = max(0.0, float(image.of_each[column]) - of_images) / (n_seeds - 1)
-            of_images = max(0.0, of_images - of_both)
+            of_images = of_images - of_both if not of_images <= of_both else 0.0  # NaN stays
         parts = ((of_images, float(max(1, n_images - 1))), (of_seeds, seeds_df))
         found.append(Difference(float(paired.mean()), parts, n_seeds))
     return found

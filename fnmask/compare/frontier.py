@@ -7,7 +7,9 @@ thresholds it is drawn straight. The distance of a variant v is
     min over f in F of max(v_x - f_x, v_y - f_y)
 
 in points: positive where no threshold does as well in both, by what the nearest one lacks in its better coordinate;
-negative where one does better in both, by at least that much.
+negative where one does better in both, by at least that much. The larger of two coordinates leans to the positive
+side: a network that is distributed as the plain one lies a point or so ahead on average, within its interval. Noise of
+one seed on one image is counted twice here, which widens the interval.
 
 Source: the additive epsilon indicator, E. Zitzler et al., Performance Assessment of Multiobjective Optimizers, IEEE
 Transactions on Evolutionary Computation 7(2), 2003.
@@ -21,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fnmask.compare.differences import Difference
-from fnmask.compare.resampling import resample_weights, strata
+from fnmask.compare.resampling import image_counts, resample_weights, strata
 from fnmask.compare.seed_noise import seed_noise
-from fnmask.metrics.margins import Margins, mean_of_present
+from fnmask.metrics.margins import Margins
 from fnmask.tracking.artifacts import FrontierFile
 
 FloatArray = NDArray[np.float64]
@@ -67,7 +69,8 @@ def curve(frontiers: Sequence[FrontierFile], labels: Sequence[NDArray[np.int64]]
     told = []
     for own, of in known:
         place = own.targets.index(target)
-        told.append(_points(own.hits[place].sum(axis=0), of.sum(axis=0), own.predicted[place].sum(axis=0), target))
+        hits, predicted = own.hits[place].sum(axis=0), own.predicted[place].sum(axis=0)
+        told.append(_points(Margins(hits, np.broadcast_to(of.sum(axis=0), hits.shape), predicted), target))
     return Curve(known[0][0].log_odds, np.mean(told, axis=0))
 
 
@@ -94,18 +97,17 @@ def standings(
     paired = {name: blocks for name, blocks in paired.items() if blocks}
     if not paired:
         return {}
-    needed = {block for blocks in paired.values() for block in blocks}
-    n_images = len(next(iter(kept.values()))[1])
-    whole = _distances(np.ones((1, n_images)), variants, {block: kept[block] for block in needed}, paired, target)
-    stratum = strata(next(iter(kept.values()))[1].sum(axis=2))
+    controls = {block: own for block, own in kept.items() if any(block in blocks for blocks in paired.values())}
+    counts = {name: {block: image_counts(variants[name][block]) for block in own} for name, own in paired.items()}
+    matrices = next(iter(controls.values()))[1]
+    whole = _distances(np.ones((1, len(matrices))), counts, controls, target)
     drawn: dict[str, list[FloatArray]] = {name: [] for name in paired}
-    for weights in resample_weights(stratum, resamples=resamples):
+    for weights in resample_weights(strata(matrices.sum(axis=2)), resamples=resamples):
         for first in range(0, len(weights), _AT_ONCE):
-            part = weights[first : first + _AT_ONCE]
-            found = _distances(part, variants, {block: kept[block] for block in needed}, paired, target)
+            found = _distances(weights[first : first + _AT_ONCE], counts, controls, target)
             for name, own in found.items():
                 drawn[name].append(own)
-    return _over_seeds(whole, {name: np.concatenate(own, axis=1) for name, own in drawn.items()}, paired, n_images)
+    return _over_seeds(whole, {name: np.concatenate(own, axis=1) for name, own in drawn.items()}, paired, len(matrices))
 
 
 def _over_seeds(
@@ -125,60 +127,72 @@ def _over_seeds(
         # What a seed does to all variants is the noise of its frontier, and stays in.
         noise = seed_noise(table, paired=False)
         for row, (name, own) in enumerate(paired.items()):
-            n_seeds = len(own)
-            of_images = float(np.nanvar(drawn[name][..., index].mean(axis=0)))
-            of_seeds, df = (float(noise.variance[row]) / n_seeds, float(noise.df[row])) if n_seeds > 1 else (0.0, 0.0)
+            known = table[row][~np.isnan(table[row])]
+            if not known.size:
+                continue
+            # Resamples without a pixel of the target say nothing; of a single image there are no others.
+            samples = drawn[name][..., index].mean(axis=0)
+            samples = samples[~np.isnan(samples)]
+            of_images = float(samples.var()) if n_images > 1 and samples.size > 1 else np.nan
+            of_seeds, df = (float(noise.variance[row]) / len(own), float(noise.df[row])) if len(own) > 1 else (0.0, 0.0)
             parts = ((of_images, float(max(1, n_images - 1))), (of_seeds, df))
-            found[name][plane] = Difference(float(np.mean(table[row][~np.isnan(table[row])])), parts, n_seeds)
+            found[name][plane] = Difference(float(known.mean()), parts, len(known))
     return found
 
 
 def _distances(
     weights: FloatArray,
-    variants: Mapping[str, Mapping[str, NDArray[np.int64]]],
+    counts: Mapping[str, Mapping[str, FloatArray]],
     controls: Mapping[str, tuple[FrontierFile, NDArray[np.int64]]],
-    paired: Mapping[str, Sequence[str]],
     target: int,
 ) -> dict[str, FloatArray]:
     """Distances under weights of the images `(R, N)`: by variant `(S, R, 2)`, for each seed and plane."""
     curves = {}
     for block, (own, matrices) in controls.items():
         place = own.targets.index(target)
-        hits, predicted = (np.tensordot(weights, counts[place], axes=1) for counts in (own.hits, own.predicted))
+        hits, predicted = (np.tensordot(weights, part[place], axes=1) for part in (own.hits, own.predicted))
         labels = (weights @ matrices.sum(axis=2))[:, None, :]
-        curves[block] = _filled(_points(hits, np.broadcast_to(labels, hits.shape), predicted, target))
-    found = {}
-    for name, blocks in paired.items():
-        told = []
-        for block in blocks:
-            margins = Margins.of(variants[name][block])
-            hits, labels, predicted = (weights @ part for part in (margins.hits, margins.labels, margins.predicted))
-            told.append(_distance(_points(hits, labels, predicted, target), curves[block]))
-        found[name] = np.stack(told)
-    return found
+        curves[block] = _filled(_points(Margins(hits, np.broadcast_to(labels, hits.shape), predicted), target))
+    return {
+        name: np.stack([_distance(_read(weights @ part, target), curves[block]) for block, part in own.items()])
+        for name, own in counts.items()
+    }
 
 
-def _points(hits: NDArray, labels: NDArray, predicted: NDArray, target: int) -> FloatArray:  # type: ignore[type-arg]
+def _read(counts: FloatArray, target: int) -> FloatArray:
+    """Both planes of sums of `image_counts`."""
+    return _points(Margins(*np.split(counts, 3, axis=-1)), target)
+
+
+def _points(margins: Margins, target: int) -> FloatArray:
     """Both planes in percent, `(2, ..., 2)`, of counts `(..., C)`."""
-    margins = Margins(hits, np.broadcast_to(labels, hits.shape), predicted)
-    iou = margins.iou
-    without = mean_of_present(np.delete(iou, target, axis=-1))
     by_class = np.stack([margins.recall[..., target], margins.precision[..., target]], axis=-1)
-    return np.asarray(100 * np.stack([by_class, np.stack([iou[..., target], without], axis=-1)]))
+    by_iou = np.stack([margins.iou[..., target], margins.mean_iou_without([target])], axis=-1)
+    return np.asarray(100 * np.stack([by_class, by_iou]))
 
 
 def _filled(points: FloatArray) -> FloatArray:
-    """Curves `(2, R, T, 2)` with more points between neighbors; what is not defined is where nothing is reached."""
+    """Curves `(2, R, T, 2)` with more points between neighbors.
+
+    A target that is no longer predicted has no precision: there the curve goes on at the last one, down to recall 0.
+    """
+    points = points.copy()
+    for index in range(1, points.shape[2]):
+        points[:, :, index] = np.where(np.isnan(points[:, :, index]), points[:, :, index - 1], points[:, :, index])
     steps = np.arange(_BETWEEN + 1) / (_BETWEEN + 1)
     before, after = points[:, :, :-1, None], points[:, :, 1:, None]
-    between = np.where(np.isnan(after), before, before + (after - before) * steps[:, None])
-    whole = np.concatenate([between.reshape(*points.shape[:2], -1, 2), points[:, :, -1:]], axis=2)
-    return np.where(np.isnan(whole).any(axis=-1, keepdims=True), -np.inf, whole)
+    between = before + (after - before) * steps[:, None]
+    return np.concatenate([between.reshape(*points.shape[:2], -1, 2), points[:, :, -1:]], axis=2)
 
 
 def _distance(points: FloatArray, curves: FloatArray) -> FloatArray:
-    """Of points `(2, R, 2)` to curves `(2, R, T, 2)`: `(R, 2)`. A precision that is not defined counts as 0."""
+    """Of points `(2, R, 2)` to curves `(2, R, T, 2)`: `(R, 2)`. A precision that is not defined counts as 0.
+
+    NaN where there is no pixel of the target, or of any other class.
+    """
     own = np.nan_to_num(points)
     # Coordinate by coordinate: a maximum along an axis of two is four times as slow.
     ahead = np.maximum(own[..., 0, None] - curves[..., 0], own[..., 1, None] - curves[..., 1])
-    return np.asarray(ahead.min(axis=-1).T)
+    # Recall and mIoU are defined wherever there is a label.
+    known = ~np.isnan(points[0, :, 0]) & ~np.isnan(points[1, :, 1])
+    return np.where(known[:, None], ahead.min(axis=-1).T, np.nan)

@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 
 from fnmask.compare.plots import CONTROL_COLOR, TARGET_COLORS
 from fnmask.compare.table import ComparisonTable
-from fnmask.compare.wording import signed, standing
+from fnmask.compare.wording import label, signed, standing
 
 # Log-odds of the thresholds that are written beside the curve: t = 0.5, 0.73, 0.88, 0.95.
 _NAMED = (0.0, 1.0, 2.0, 3.0)
@@ -60,10 +60,10 @@ def frontier_figure(table: ComparisonTable, target: str) -> go.Figure | None:
                 x=[row.values[x_key].mean for row in own], y=[row.values[y_key].mean for row in own], mode="markers",
                 name=name, row=1, col=column, marker={"color": color, "size": 11, "symbol": symbol},
                 showlegend=column == 1,
-                customdata=[[row.variant, signed(row.deltas[distance].mean), standing(table, row, distance)]
-                            for row in own],
-                hovertemplate="<b>%{customdata[0]}</b><br>%{x:.1f}, %{y:.1f}<br>"
-                "distance %{customdata[1]} points %{customdata[2]}<extra></extra>",
+                customdata=[[row.variant, label(row.variant), signed(row.deltas[distance].mean),
+                             standing(table, row, distance)] for row in own],
+                hovertemplate="<b>%{customdata[1]}</b><br>%{x:.1f}, %{y:.1f}<br>"
+                "distance %{customdata[2]} points %{customdata[3]}<extra></extra>",
             )  # fmt: skip
         shown = points[(curve.log_odds >= _SHOWN[0]) & (curve.log_odds <= _SHOWN[1])]
         for axis, update, title, key in (

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from fnmask.compare.differences import Difference
 from fnmask.compare.table import ComparisonTable, Row
-from fnmask.compare.wording import percent, seeds_text, signed
+from fnmask.compare.wording import label, percent, seeds_text, signed
 
 # After Okabe and Ito, told apart with color-blind eyes; middle tones, to be seen on white and on black.
 TARGET_COLORS = ("#2b86c9", "#d9672b", "#159f76", "#c06fa3", "#8f8a2f", "#7a6fd0")
@@ -30,15 +30,15 @@ def pareto_figure(table: ComparisonTable) -> go.Figure:
     numbers = {row.variant: str(index) for index, row in enumerate(front_rows(table), start=1)}
     figure.add_hline(y=0, line={"width": 1, "color": CONTROL_COLOR, "dash": "dot"})
     figure.add_vline(x=0, line={"width": 1, "color": CONTROL_COLOR, "dash": "dot"})
-    _add_front(figure, rated, plain_on_front=any(row.on_front for row in table.rows if row.control == "plain"))
     targets = list(dict.fromkeys(", ".join(row.targets) for row in rated))
     for index, target in enumerate(targets):
         rows = [row for row in rated if ", ".join(row.targets) == target]
         color = TARGET_COLORS[index % len(TARGET_COLORS)]
         rivals = [row for row in rows if row.loss == "downweight"]
         others = [row for row in rows if row.loss != "downweight"]
-        _add_points(figure, others, numbers, name=f"target {target}", color=color)
-        _add_points(figure, rivals, numbers, name=f"down-weighted {target}", color=color, symbol="diamond")
+        _add_front(figure, rows, name="front" if len(targets) == 1 else f"front {label(target)}", color=color)
+        _add_points(figure, others, numbers, name=f"target {label(target)}", color=color)
+        _add_points(figure, rivals, numbers, name=f"down-weighted {label(target)}", color=color, symbol="diamond")
     figure.add_scatter(
         x=[0], y=[0], mode="markers+text", text=["plain"], textposition="bottom right", name="plain control",
         marker={"symbol": "square", "size": 12, "color": CONTROL_COLOR}, hovertemplate="plain control<extra></extra>",
@@ -64,15 +64,18 @@ def _unrated(row: Row) -> bool:
     return math.isnan(row.deltas["target_cost"].mean) or math.isnan(row.deltas["others_gain"].mean)
 
 
-def _add_front(figure: go.Figure, rated: Sequence[Row], *, plain_on_front: bool) -> None:
-    """A line through the points that no other point beats in both."""
-    points = [(row.deltas["target_cost"].mean, row.deltas["others_gain"].mean) for row in rated if row.on_front]
-    if plain_on_front:
-        points.append((0.0, 0.0))
+def _add_front(figure: go.Figure, rows: Sequence[Row], *, name: str, color: str) -> None:
+    """A line through the points of a target that no other point of it, nor plain, beats in both."""
+    points = [
+        (row.deltas["target_cost"].mean, row.deltas["others_gain"].mean, row.variant) for row in rows if row.on_front
+    ]
+    # Where nothing is free plain is on it as well.
+    if not any(cost <= 0 and gain >= 0 for cost, gain, _ in points):
+        points.append((0.0, 0.0, ""))
     points.sort()
     figure.add_scatter(
-        x=[x for x, _ in points], y=[y for _, y in points], mode="lines", name="front", hoverinfo="skip",
-        line={"width": 1.5, "color": CONTROL_COLOR, "shape": "hv"},
+        x=[cost for cost, _, _ in points], y=[gain for _, gain, _ in points], mode="lines", name=name, hoverinfo="skip",
+        customdata=[[variant] for _, _, variant in points], line={"width": 1.5, "color": color, "shape": "hv"},
     )  # fmt: skip
 
 
@@ -96,8 +99,8 @@ def _add_points(
         textfont={"color": "white", "size": 12}, error_x=_bars(costs, color), error_y=_bars(gains, color),
         marker={"symbol": symbol, "size": [20 if row.variant in numbers else 11 for row in rows],
                 "color": color, "opacity": 1},
-        customdata=[[row.variant, seeds_text(len(row.seeds)), _hover(row)] for row in rows],
-        hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>%{customdata[2]}<extra></extra>",
+        customdata=[[row.variant, label(row.variant), seeds_text(len(row.seeds)), _hover(row)] for row in rows],
+        hovertemplate="<b>%{customdata[1]}</b> (%{customdata[2]})<br>%{customdata[3]}<extra></extra>",
     )  # fmt: skip
 
 

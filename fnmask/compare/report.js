@@ -3,7 +3,10 @@
 const view = {filter: "", hidden: new Set(), sort: "", theme: ""};
 const figures = JSON.parse(document.getElementById("figures").textContent);
 const tables = [...document.querySelectorAll("table.variants")];
-const variants = [...tables[0].tBodies[0].rows].map((row) => row.dataset.variant);
+const rows = [...tables[0].tBodies[0].rows];
+const variants = rows.map((row) => row.dataset.variant);
+// What everything else is compared with stays in view.
+const controls = new Set(rows.filter((row) => row.classList.contains("control")).map((row) => row.dataset.variant));
 const system = window.matchMedia("(prefers-color-scheme: dark)");
 const field = (id) => document.getElementById(id);
 
@@ -25,6 +28,7 @@ function writeAddress() {
 }
 
 function isShown(variant) {
+  if (variant === "" || controls.has(variant)) return true;
   const words = view.filter.toLowerCase().split(/\s+/).filter(Boolean);
   return !view.hidden.has(variant) && words.every((word) => variant.toLowerCase().includes(word));
 }
@@ -47,11 +51,11 @@ function sortRows(table) {
   body.append(...rows);
 }
 
-// Points and bars carry their variant: in customdata, or as the category of a bar.
+// Points, bars and lines carry their variant in customdata; "" is the plain control wherever it comes from.
 function withoutHidden(trace) {
-  const named = trace.type === "bar" ? trace.y : trace.customdata?.map((own) => own[0]);
+  const named = trace.customdata?.map((own) => own[0]);
   if (!named) return trace;
-  const kept = named.map((variant) => variant === "plain" || isShown(variant));
+  const kept = named.map(isShown);
   const pick = (value) => Array.isArray(value) && value.length === kept.length ? value.filter((_, i) => kept[i]) : value;
   const shown = Object.fromEntries(Object.entries(trace).map(([key, value]) => [key, pick(value)]));
   if (trace.marker) shown.marker = {...trace.marker, size: pick(trace.marker.size)};
@@ -65,7 +69,8 @@ function draw() {
   const ink = color("--ink"), line = color("--line");
   const options = {responsive: true, displaylogo: false, modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]]};
   for (const [id, figure] of Object.entries(figures)) {
-    const layout = structuredClone(figure.layout);
+    // Zoom and legend stay as they are while variants come and go.
+    const layout = {...structuredClone(figure.layout), uirevision: "kept"};
     layout.font = {...layout.font, color: ink};
     layout.modebar = {bgcolor: "rgba(0,0,0,0)", color: color("--soft"), activecolor: ink};
     layout.hoverlabel = {bgcolor: color("--band"), bordercolor: line, font: {color: ink}};
@@ -78,10 +83,8 @@ function draw() {
 
 function show() {
   document.documentElement.dataset.theme = view.theme || (system.matches ? "dark" : "light");
-  for (const table of tables) {
-    sortRows(table);
-    for (const row of table.tBodies[0].rows) row.hidden = !isShown(row.dataset.variant);
-  }
+  tables.forEach(sortRows);
+  for (const named of document.querySelectorAll("[data-variant]")) named.hidden = !isShown(named.dataset.variant);
   const count = variants.filter(isShown).length;
   field("told").textContent = count === variants.length ? "" : `${count} of ${variants.length} variants shown`;
   draw();
@@ -90,7 +93,8 @@ function show() {
 function change(changes) {
   Object.assign(view, changes);
   writeAddress();
-  show();
+  if (Object.keys(changes).join() === "sort") tables.forEach(sortRows);
+  else show();
 }
 
 for (const table of tables) {
@@ -103,6 +107,7 @@ for (const table of tables) {
     button.onclick = () => change({sort: view.sort === "-" + key ? key : view.sort === key ? "" : "-" + key});
   }
   for (const row of table.tBodies[0].rows) {
+    if (controls.has(row.dataset.variant)) continue;
     const button = document.createElement("button");
     button.className = "hide";
     button.type = "button";

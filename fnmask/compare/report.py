@@ -65,8 +65,8 @@ def build_report(sweep: Sweep, tables: Mapping[str, ComparisonTable], curves: Se
         plotly_js=get_plotlyjs(),
         css=_read("report.css"),
         js=_read("report.js"),
-        # Inside a script element a "</" in a label would end the script.
-        figures=json.dumps({name: json.loads(own.to_json()) for name, own in figures.items()}).replace("</", "<\\/"),
+        # Inside a script element "</script" in a label would end it, and "<!--" would keep it from ending.
+        figures=json.dumps({name: json.loads(own.to_json()) for name, own in figures.items()}).replace("<", "\\u003c"),
     )
 
 
@@ -80,7 +80,10 @@ def _sections(
     """Pictures by the id of their place, and the sections that hold these places."""
     main = next(iter(tables.values()))
     figures = {"tradeoff": pareto_figure(main)}
-    front = "".join(f"<li>{escape(_traded(row.variant, row.deltas))}</li>" for row in front_rows(main))
+    front = "".join(
+        f'<li data-variant="{escape(row.variant)}">{escape(_traded(row.variant, row.deltas))}</li>'
+        for row in front_rows(main)
+    )
     sections = [
         _section(f"What each variant costs and buys, on {main.split}", "tradeoff", _PLOT_NOTE,
                  after=f'<ol class="front">{front}</ol>')

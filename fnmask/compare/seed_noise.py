@@ -100,10 +100,10 @@ def _rest_by_row(
     values: FloatArray, design: FloatArray, rows: IntArray, weights: FloatArray, n_variants: int
 ) -> tuple[FloatArray, FloatArray]:
     """What variant and seed leave unexplained: sum of squares and degrees of freedom of each variant, `(V,)`."""
-    root = np.sqrt(weights)[:, None]
-    hat = (root * design) @ np.linalg.pinv(root * design)
-    rest = values - (hat @ (root[:, 0] * values)) / root[:, 0]
-    df: FloatArray = np.bincount(rows, weights=1 - np.diagonal(hat), minlength=n_variants).astype(np.float64)
+    inverse = np.linalg.pinv((design.T * weights) @ design, rcond=1e-10, hermitian=True)
+    leverage = np.einsum("ij,jk,ik->i", design, inverse, design, optimize=True) * weights
+    rest = values - design @ (inverse @ (design.T @ (weights * values)))
+    df: FloatArray = np.bincount(rows, weights=1 - leverage, minlength=n_variants).astype(np.float64)
     squares: FloatArray = np.bincount(rows, weights=rest**2, minlength=n_variants).astype(np.float64)
     return squares, np.where(df < 1e-9, 0.0, df)
 

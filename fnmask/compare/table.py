@@ -115,7 +115,8 @@ def build_table(sweep: Sweep, split: str, *, resamples: int = N_RESAMPLES) -> Co
         resamples: of the images, for the intervals.
     """
     variants: dict[str, list[Trial]] = {}
-    for trial in sweep.trials:
+    # A control from an earlier sweep stands in the table like one of this.
+    for trial in {one.run_id: one for one in (*sweep.trials, *sweep.baselines.values())}.values():
         variants.setdefault(trial.variant, []).append(trial)
     targets = [_targets_of(sweep, trials) for trials in variants.values()]
     controls = {key: control.matrices[split] for key, control in sweep.baselines.items() if split in control.matrices}
@@ -123,13 +124,18 @@ def build_table(sweep: Sweep, split: str, *, resamples: int = N_RESAMPLES) -> Co
         Group(_indices(sweep, names), {trial.reference: trial.matrices[split] for trial in trials})
         for names, trials in zip(targets, variants.values(), strict=True)
     ]
-    told = differences(groups, controls, sweep.class_names, resamples=resamples)
-    searched = {name: group for (name, trials), group in zip(variants.items(), groups, strict=True)
-                if trials[0].control != "plain"}  # fmt: skip
-    frontiers = _stand(sweep, split, searched, dict(zip(variants, told, strict=True)))
+    # Not the control itself: counted among those that are compared with it, it would lend them noise that is its own.
+    compared = {
+        name: group
+        for (name, trials), group in zip(variants.items(), groups, strict=True)
+        if trials[0].control != "plain"
+    }
+    found = differences(list(compared.values()), controls, sweep.class_names, resamples=resamples)
+    told = dict(zip(compared, found, strict=True))
+    frontiers = _stand(sweep, split, compared, told)
     rows = [
-        _build_row(sweep, group, trials, split, names, deltas)
-        for group, trials, names, deltas in zip(groups, variants.values(), targets, told, strict=True)
+        _build_row(sweep, group, trials, split, names, told.get(name, {}))
+        for (name, trials), group, names in zip(variants.items(), groups, targets, strict=True)
     ]
     measured = [*measured_columns(sweep.class_names), *STANDING_COLUMNS]
     count = sum(row.deltas[key].is_measured for row in rows if row.control != "plain" for key in measured)
@@ -149,9 +155,8 @@ def _stand(
     found: dict[str, Curve] = {}
     for index, target in enumerate(sweep.class_names):
         own = {name: group.matrices for name, group in groups.items() if group.targets == (index,)}
-        along = (
-            curve([of for of, _ in kept.values()], [of.sum(axis=2) for _, of in kept.values()], index) if own else None
-        )
+        paired = [kept[key] for key in kept if any(key in matrices for matrices in own.values())]
+        along = curve([of for of, _ in paired], [of.sum(axis=2) for _, of in paired], index)
         if along is None:
             continue
         found[target] = along
@@ -186,7 +191,9 @@ def _build_row(
         if reference in sweep.baselines and split in sweep.baselines[reference].matrices
     }
     values = {key: Spread.over(float(own[index]) for own in totals.values()) for index, key in enumerate(measured)}
-    deltas = {key: told.get(key, Difference()) for key in (*measured, *STANDING_COLUMNS)}
+    # The control differs from itself by nothing, and that is sure.
+    unknown = Difference(0.0, n_seeds=len(trials)) if trials[0].control == "plain" else Difference()
+    deltas = {key: told.get(key, unknown) for key in (*measured, *STANDING_COLUMNS)}
     for key, (source, sign) in _TRADED.items():
         column = measured.index(source)
         values[key] = Spread.over(sign * float(totals[one][column] - plain[one][column]) + 0.0 for one in plain)
@@ -205,12 +212,20 @@ def _build_row(
 
 
 def _mark_front(rows: Sequence[Row]) -> list[Row]:
-    """The rows with `on_front` set: not dominated in (low cost, high gain). Plain stands at (0, 0)."""
-    points = [(row.values["target_cost"].mean, row.values["others_gain"].mean) for row in rows]
+    """The rows with `on_front` set: not dominated in (low cost, high gain) by plain, at (0, 0), or by their like.
+
+    Gains of other targets are over other classes. Plain is on the front of a target whose variants leave it there.
+    """
+    points = [(row.deltas["target_cost"].mean, row.deltas["others_gain"].mean) for row in rows]
     points = [(0.0, 0.0) if row.control == "plain" else point for row, point in zip(rows, points, strict=True)]
     marked = []
     for row, (cost, gain) in zip(rows, points, strict=True):
-        beaten = any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in points)
+        rivals = [
+            point
+            for other, point in zip(rows, points, strict=True)
+            if "plain" in (row.control, other.control) or set(other.targets) == set(row.targets)
+        ]
+        beaten = any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in rivals)
         on_front = not (beaten or math.isnan(cost) or math.isnan(gain))
         marked.append(replace(row, on_front=on_front))
     return marked

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from statistics import median
 
 from fnmask.compare.runs import Sweep
 from fnmask.compare.table import ComparisonTable, Row
@@ -9,6 +10,8 @@ from fnmask.compare.wording import interval_text, percent, seeds_text, signed
 
 # Points of target IoU that "at next to no cost" allows.
 _LITTLE = 1.0
+# Names in one sentence.
+_MOST = 3
 
 
 def verdict(sweep: Sweep, table: ComparisonTable) -> tuple[str, str, str]:
@@ -22,87 +25,108 @@ def _compared(sweep: Sweep, table: ComparisonTable) -> str:
     others = sum(row.loss == "downweight" for row in table.rows)
     targets = list(dict.fromkeys(name for row in table.rows for name in row.targets))
     rivals = f" and {_count(others, 'class down-weighting')}" if others else ""
+    against = "against the plain control" if sweep.baselines else "without a plain control to compare with"
     n_images = len(sweep.trials[0].matrices[table.split])
     data = ", ".join(dict.fromkeys(dataset.name for dataset in sweep.datasets))
     seeds = {seed for row in table.rows for seed in row.seeds}
     return (
-        f"{_count(masked, 'masked loss', 'es')}{rivals} for {_listed(targets) or 'no class'} against the plain "
-        f"control, {seeds_text(len(seeds))}, {n_images} {table.split} images{' of ' + data if data else ''}."
+        f"{_count(masked, 'masked loss', 'es')}{rivals} for {_listed(targets) or 'no class'} {against}, "
+        f"{seeds_text(len(seeds))}, {_count(n_images, f'{table.split} image')}{' of ' + data if data else ''}."
     )
 
 
 def _winners(table: ComparisonTable) -> str:
-    """What wins for whom the target does not matter, and for whom it does."""
-    rated = [row for row in table.rows if row.control != "plain" and not math.isnan(row.deltas["others_gain"].mean)]
-    masked = [row for row in rated if row.loss == "mask"]
-    if not masked:
+    """What wins, target by target: what another target costs and buys says nothing about this one."""
+    if not any(row.loss == "mask" for row in table.rows):
         return "There is no masked variant to compare with the plain control yet."
+    rated = [row for row in table.rows if row.control != "plain" and not math.isnan(_gain(row))]
+    targets = dict.fromkeys(row.targets for row in sorted(rated, key=_gain, reverse=True) if row.loss == "mask")
+    if not targets:
+        return "The masks cannot be rated: there is no plain control of theirs, or no other class that could win."
+    told = [_of_target([row for row in rated if row.targets == target], table) for target in list(targets)[:_MOST]]
+    if len(targets) > 1:
+        told = [f"{_listed(target)}: {one}" for target, one in zip(targets, told, strict=False)]
+    rest = f" {len(targets) - _MOST} more targets are in the table." if len(targets) > _MOST else ""
+    told = [one[0].upper() + one[1:] if len(targets) == 1 else one for one in told]
+    return " ".join(told) + rest + _against_threshold([row for row in rated if row.loss == "mask"], table)
+
+
+def _of_target(rows: Sequence[Row], table: ComparisonTable) -> str:
+    """What wins for whom this target does not matter, for whom it does, and beside a class weight."""
+    masked = [row for row in rows if row.loss == "mask"]
     best = max(masked, key=_gain)
-    parts = [f"If misses of the target do not matter, {_traded(best, table)}"]
-    cheap = [row for row in masked if row.deltas["target_cost"].mean <= _LITTLE]
+    cheap = [row for row in masked if row.deltas["target_cost"].mean <= _LITTLE and round(_gain(row), 1) > 0]
     if round(_gain(best), 1) <= 0:
-        parts = [f"No mask wins anything for the other classes: {_traded(best, table, verb='does best with')}"]
-    elif not cheap:
-        parts.append(f"if the target may lose at most {_LITTLE:.0f} point, no mask does")
+        parts = [f"no mask wins anything for the other classes, {_traded(best, table, verb='does best with')}"]
+    elif math.isnan(best.deltas["target_cost"].mean):
+        parts = [f"{_traded(best, table)}; what it costs is unknown, since the split shows no pixel of the target"]
     elif best in cheap:
-        parts[0] = f"Whether or not misses of the target matter, {_traded(best, table)}"
+        parts = [f"whether or not its misses matter, {_traded(best, table)}"]
     else:
-        parts.append(f"if the target may lose at most {_LITTLE:.0f} point, {_traded(max(cheap, key=_gain), table)}")
-    # Like with like: what another target costs and buys says nothing about this one.
-    rivals = [row for row in rated if row.loss == "downweight" and set(row.targets) == set(best.targets)]
+        parts = [f"if its misses do not matter, {_traded(best, table)}"]
+        limit = f"if it may lose at most {_LITTLE:.0f} point"
+        parts.append(
+            f"{limit}, {_traded(max(cheap, key=_gain), table)}" if cheap else f"{limit}, no mask wins anything"
+        )
+    rivals = [row for row in rows if row.loss == "downweight"]
     if rivals:
         rival = max(rivals, key=_gain)
         # As the numbers are printed: what looks equal is called so.
         ahead = round(_gain(rival), 1) - round(_gain(best), 1)
         word = "more than" if ahead > 0 else "less than" if ahead < 0 else "as much as"
-        parts.append(f"simply weighting the class down, {_traded(rival, table, verb='gives')}: {word} the first")
-    return "; ".join(parts) + "." + _against_threshold(table, masked)
+        parts.append(f"simply weighting it down, {_traded(rival, table, verb='gives')}: on average {word} the first")
+    return "; ".join(parts) + "."
 
 
-def _against_threshold(table: ComparisonTable, masked: Sequence[Row]) -> str:
+def _against_threshold(masked: Sequence[Row], table: ComparisonTable) -> str:
     """Whether training with a mask reaches more than the plain network with another threshold; empty if unknown."""
-    told = [row for row in masked if row.deltas["frontier_iou"].is_measured]
+    told = [row for row in masked if row.deltas["frontier_iou"].knows_seeds]
     if not told:
         return ""
+    plane = "in IoU of the target and of the others"
     beyond = [row.variant for row in told if table.stands_out(row, "frontier_iou")
               and row.deltas["frontier_iou"].mean > 0]  # fmt: skip
     if beyond:
-        return f" Beyond what a threshold moved afterwards on the plain network reaches: {_listed(beyond[:3])}."
+        return f" Beyond what a threshold moved afterwards on the plain network reaches {plane}: {_first(beyond)}."
     best = max(told, key=lambda row: row.deltas["frontier_iou"].mean)
     distance = best.deltas["frontier_iou"]
     return (
-        " No mask is shown to reach more than the plain network does with a threshold moved afterwards; the nearest to "
-        f"it is {best.variant}, {signed(distance.mean)} points {interval_text(distance, table.comparisons)}."
+        f" No mask is shown to reach more {plane} than the plain network does with a threshold moved afterwards; the "
+        f"furthest is {best.variant}, {signed(distance.mean)} points {interval_text(distance, table.comparisons)}."
     )
 
 
 def _certainty(table: ComparisonTable) -> str:
     """How sure it is, by intervals that hold for the whole table at once."""
-    told = [(row, key) for row in table.rows if row.control != "plain" for key in _measured(row)]
+    rows = [row for row in table.rows if row.control != "plain"]
+    told = [(row, key) for row in rows for key in _measured(row)]
     if not told:
-        return "Nothing can be said about chance: no variant has a plain control to be compared with."
-    seeds = sorted({row.deltas[key].n_seeds for row, key in told})
-    if seeds[-1] == 1:
         return (
-            "With one seed nothing here is settled: the intervals are over images only, and another training may "
-            "differ by more; run the sweep with at least three, such as study.seeds=3."
+            "Nothing can be said about chance: no variant has a plain control to be compared with, or the split has a "
+            "single image."
         )
-    out = [(row, key) for row, key in told if table.stands_out(row, key)]
-    gains = [row.deltas["others_gain"] for row in table.rows if row.control != "plain"]
-    widths = sorted(gain.half_width(table.comparisons) for gain in gains if gain.n_seeds > 1 and gain.is_measured)
-    least = (
-        f"a gain of the other classes would have to exceed {percent(widths[len(widths) // 2])} points" if widths else ""
-    )
+    sure = [(row, key) for row, key in told if row.deltas[key].knows_seeds]
+    if not sure:
+        few = "One seed settles" if all(row.deltas[key].n_seeds == 1 for row, key in told) else "So few seeds settle"
+        return (
+            f"{few} nothing: another training may differ by more than the intervals tell; run the sweep with at least "
+            "three, such as study.seeds=3."
+        )
+    out = [(row, key) for row, key in sure if table.stands_out(row, key)]
+    gains = [row.deltas["others_gain"] for row in rows]
+    widths = [gain.half_width(table.comparisons) for gain in gains if gain.knows_seeds]
+    least = f"a gain of the other classes would have to exceed {percent(median(widths))} points" if widths else ""
+    seeds = sorted({len(row.seeds) for row, _ in sure})
     how = f"95 % intervals over {_listed([str(count) for count in seeds])} seeds and the images, corrected for all "
     how += f"{table.comparisons} differences of the page (Bonferroni)"
     if not out:
         return f"Nothing is significant by {how}{': ' + least if least else ''}."
-    rows = list(dict.fromkeys(row.variant for row, _ in out))
-    sure = [row.variant for row in table.rows if table.stands_out(row, "others_gain") and _gain(row) > 0]
-    which = f"among them the gain of {_listed(sure[:3])}{' and others' if len(sure) > 3 else ''}"
-    if not sure:
+    winners = [row.variant for row in rows if table.stands_out(row, "others_gain") and _gain(row) > 0]
+    which = f"among them the gain of {_first(winners)}"
+    if not winners:
         which = f"none of them is a gain of the other classes{': ' + least if least else ''}"
-    return f"{len(out)} differences of {_count(len(rows), 'variant')} are significant by {how}; {which}."
+    variants = len({row.variant for row, _ in out})
+    return f"{len(out)} differences of {_count(variants, 'variant')} are significant by {how}; {which}."
 
 
 def _measured(row: Row) -> list[str]:
@@ -126,6 +150,12 @@ def _traded(row: Row, table: ComparisonTable, *, verb: str = "wins most:") -> st
 
 def _count(count: int, noun: str, plural: str = "s") -> str:
     return f"{count} {noun}{'' if count == 1 else plural}"
+
+
+def _first(names: Sequence[str]) -> str:
+    """The first three, and how many more."""
+    more = len(names) - _MOST
+    return _listed([*names[:_MOST], f"{more} more"] if more > 0 else names)
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -51,6 +51,11 @@ def standing(table: ComparisonTable, row: Row, key: str) -> str:
     return {"▲": "beyond", "▼": "inside"}.get(mark(table, row, key), "on")
 
 
+def label(name: str) -> str:
+    """A name as plotly shows it unchanged: there `<` and `&` would be markup."""
+    return name.replace("&", "&amp;").replace("<", "&lt;")
+
+
 def seeds_text(count: int) -> str:
     """`1 seed`, `3 seeds`."""
     return f"{count} seed" if count == 1 else f"{count} seeds"

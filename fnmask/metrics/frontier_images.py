@@ -1,6 +1,8 @@
 """The post-hoc threshold frontier image by image, for whoever resamples images: see `fnmask.metrics.frontier`.
 
-Score: contest. A few dozen thresholds, evenly spaced in log-odds; a curve between two of them is nearly straight.
+Score: contest. A few dozen thresholds, evenly spaced in log-odds where most of a curve lies and ever further apart
+beyond, since trained networks may be sure of half of their pixels by log-odds of 12 and more; between two of them a
+curve is nearly straight.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +18,7 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 # Predict the target where z_target - z_other is greater, so that -inf is everywhere and inf nowhere.
-LOG_ODDS = np.array([-np.inf, *np.arange(-8, 12.5, 0.5), np.inf])
+LOG_ODDS = np.array([-np.inf, *np.arange(-8, 12, 0.5), *np.geomspace(12, 192, 17), np.inf])
 
 
 @dataclass(frozen=True)

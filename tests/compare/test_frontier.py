@@ -48,9 +48,49 @@ def test_distance_by_hand():
     assert _distance(points, filled)[0] == pytest.approx([3.0, -2.0])
 
 
-def test_an_undefined_point_of_the_frontier_is_never_the_nearest():
-    curves = np.array([[[[50.0, 50.0], [0.0, np.nan]]]] * 2)
-    assert _distance(np.array([[[60.0, 60.0]]] * 2), _filled(curves))[0] == pytest.approx([10.0, 10.0])
+def test_where_the_target_is_no_longer_predicted_the_curve_goes_on_to_recall_0():
+    curves = np.array([[[[50.0, 80.0], [0.0, np.nan]]]] * 2)
+    filled = _filled(curves)
+    assert filled[0, 0, -1].tolist() == [0, 80]
+    assert _distance(np.array([[[20.0, 85.0]]] * 2), filled)[0] == pytest.approx([5.0, 5.0])
+    never = np.array([[[0.0, np.nan]], [[20.0, 85.0]]])
+    assert _distance(never, filled)[0, 0] <= 0, "never predicted: nothing is won"
+
+
+@pytest.mark.parametrize("n_shown", [0, 3])
+def test_a_target_in_few_images_or_none(n_shown):
+    rng = np.random.default_rng(3)
+    labels = rng.choice([0, 2], (30, 6, 6))
+    labels[:n_shown, :2] = 1
+    found = {}
+    for seed in ("a", "b", "c"):
+        logits = rng.normal(0, 1.5, (30, 6, 6, 3)) + 2 * np.eye(3)[labels]
+        found[seed] = frontier_of(labels, logits), matrices_of(labels, logits.argmax(-1))
+    variant = {seed: matrices_of(labels, np.where(rng.random(labels.shape) < 0.2, 0, labels)) for seed in found}
+    told = standings({"v": variant}, found, 1, resamples=100)["v"]
+    if not n_shown:
+        assert told == {}, "there is nothing to reach"
+        return
+    for plane in PLANES:
+        assert np.isfinite(told[plane].mean)
+        assert told[plane].is_measured
+
+
+@pytest.mark.parametrize("scale", [1, 8, 40])
+def test_a_network_that_is_sure_of_itself_has_the_same_frontier(controls, scale):
+    """Logits that are scaled decide the same at another threshold."""
+    labels, found = controls
+    kept, moved = {}, {}
+    for block, (_, logits) in found.items():
+        own = scale * logits
+        others = own.copy()
+        others[..., 1] = -np.inf
+        kept[block] = frontier_of(labels, own), matrices_of(labels, own.argmax(-1))
+        moved[block] = matrices_of(labels, np.where(own[..., 1] - others.max(-1) > scale * 3.2, 1, others.argmax(-1)))
+    told = standings({"moved": moved}, kept, 1, resamples=20)["moved"]
+    for plane in PLANES:
+        assert told[plane].mean < 0.6
+        assert not told[plane].stands_out(1)
 
 
 def test_a_threshold_of_the_plain_network_is_on_its_frontier(controls):

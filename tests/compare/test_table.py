@@ -1,13 +1,18 @@
 """The numbers of the comparison against values worked by hand."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hand_worked import CAR, DOWN, LAND, PLAIN, ROAD, SOFT, rows_by_name, sweep_of, table_of, trial
+from scipy.stats import ttest_rel
 
 from fnmask.compare.plots import front_rows
+from fnmask.compare.table import build_table
 from fnmask.compare.table_csv import table_csv
 from fnmask.compare.terminal import comparison_text
+from fnmask.metrics import mean_iou
 
 
 def test_one_seed_by_hand() -> None:
@@ -123,7 +128,7 @@ def test_without_a_control_there_are_values_but_no_differences() -> None:
     text = comparison_text(sweep, table)
     assert "No plain control for seed 0" in text
     assert "IoU of every class" not in text, "it would be empty"
-    assert "no masked variant to compare" in text
+    assert "cannot be rated" in text
 
 
 def test_absent_class_and_class_no_longer_predicted() -> None:
@@ -144,3 +149,63 @@ def test_the_plain_control_costs_nothing_without_a_sign() -> None:
     table = table_of(sweep_of(trial(0, "plain", PLAIN, control="plain"), trial(1, "soft", SOFT)), "test")
     assert math.copysign(1, rows_by_name(table)["plain"].values["target_cost"].mean) == 1
     assert "-0.0000" not in table_csv(table)
+
+
+@pytest.mark.parametrize("n_seeds", [3, 5])
+@pytest.mark.parametrize("from_store", [False, True])
+def test_the_interval_of_a_single_variant_is_that_of_the_paired_t_test(n_seeds: int, from_store: bool) -> None:
+    """On images that are all alike; the control is not one of those that are compared with it."""
+    rng = np.random.default_rng(n_seeds)
+    trials = []
+    for number, (variant, control) in enumerate((("plain", "plain"), ("soft", ""))):
+        for seed in range(n_seeds):
+            one = trial(10 * number + seed, variant, PLAIN, seed=seed, control=control)
+            matrix = np.repeat(rng.integers(50, 99, (1, 3, 3)), 30, axis=0)
+            trials.append(replace(one, matrices={"test": matrix}))
+    sweep = sweep_of(*trials)
+    if from_store:
+        sweep = replace(sweep, trials=tuple(one for one in trials if not one.control))
+    table = build_table(sweep, "test", resamples=20)
+    values = [
+        [100 * float(mean_iou(one.total("test"))) for one in trials if one.variant == name]
+        for name in ("soft", "plain")
+    ]
+    theirs = ttest_rel(*values).confidence_interval(0.95)
+    rows = rows_by_name(table)
+    assert rows["soft"].deltas["miou"].interval() == pytest.approx((theirs.low, theirs.high))
+    assert rows["plain"].deltas["miou"].mean == 0
+    assert not rows["plain"].deltas["miou"].is_measured
+    assert table.comparisons == len([key for key, own in rows["soft"].deltas.items() if own.is_measured]) - 2
+
+
+def test_two_seeds_of_one_variant_are_too_few_to_mark_anything() -> None:
+    trials = [trial(seed, "plain", PLAIN, seed=seed, control="plain") for seed in range(2)]
+    trials += [trial(2 + seed, "soft", SOFT, seed=seed) for seed in range(2)]
+    table = table_of(sweep_of(*trials))
+    soft = rows_by_name(table)["soft"]
+    assert not soft.deltas["miou"].knows_seeds
+    assert not any(table.stands_out(soft, key) for key in soft.deltas)
+
+
+def test_fronts_of_different_targets_are_apart() -> None:
+    table = table_of(
+        sweep_of(
+            trial(0, "plain", PLAIN, control="plain"),
+            trial(1, "soft road", SOFT),
+            trial(2, "soft car", SOFT, targets=("car",)),
+        )
+    )
+    rows = rows_by_name(table)
+    assert rows["soft road"].on_front
+    assert rows["soft car"].on_front
+
+
+def test_precision_over_several_targets_needs_all_of_them() -> None:
+    """Car is no longer predicted; the mean of road's alone would be of another set than plain's."""
+    lost = [[95, 5, 0], [20, 30, 0], [50, 0, 0]]
+    table = table_of(
+        sweep_of(trial(0, "plain", PLAIN, control="plain"), trial(1, "both", lost, targets=("road", "car")))
+    )
+    both = rows_by_name(table)["both"]
+    assert math.isnan(both.values["target_precision"].mean)
+    assert both.values["target_recall"].mean == pytest.approx(30)

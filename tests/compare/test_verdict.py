@@ -1,5 +1,7 @@
 """The three sentences say what the table shows, and no more."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hand_worked import DOWN, PLAIN, SOFT, sweep_of, table_of, trial
@@ -29,7 +31,7 @@ def test_one_seed_settles_nothing() -> None:
     assert "and +4.5 for the target itself" in text
     assert "down gives +8.3 points" in text
     assert "less than the first" in text
-    assert "With one seed nothing here is settled" in text
+    assert "One seed settles nothing" in text
     assert "significant" not in text
 
 
@@ -77,17 +79,47 @@ def test_who_wants_the_target_kept_is_told_of_a_cheap_one() -> None:
     dear = [[98, 2, 0], [45, 5, 0], [0, 0, 50]]
     cheap = [[84, 16, 0], [10, 40, 0], [0, 9, 41]]
     text = told(trial(0, "plain", PLAIN, control="plain"), trial(1, "dear", dear), trial(2, "cheap", cheap))
-    assert "If misses of the target do not matter, dear wins most" in text
-    assert "if the target may lose at most 1 point, cheap wins most" in text
+    assert "If its misses do not matter, dear wins most" in text
+    assert "if it may lose at most 1 point, cheap wins most" in text
     text = told(trial(0, "plain", PLAIN, control="plain"), trial(1, "dear", dear))
-    assert "no mask does" in text
+    assert "no mask wins anything" in text
 
 
 def test_where_no_mask_wins_anything_none_is_praised() -> None:
     worse = [[70, 30, 0], [10, 40, 0], [0, 20, 30]]
     text = told(trial(0, "plain", PLAIN, control="plain"), trial(1, "worse", worse), trial(2, "same", PLAIN))
-    assert "No mask wins anything for the other classes: same does best with 0.0 points" in text
+    assert "No mask wins anything for the other classes, same does best with 0.0 points" in text
     assert "wins most" not in text
+
+
+def test_targets_are_judged_one_by_one() -> None:
+    text = told(
+        trial(0, "plain", PLAIN, control="plain"),
+        trial(1, "soft road", SOFT),
+        trial(2, "soft car", SOFT, targets=("car",)),
+        trial(3, "soft both", SOFT, targets=("road", "car")),
+    )
+    assert "road: whether or not its misses matter, soft road wins most: +13.2" in text
+    assert "car: whether or not its misses matter, soft car wins most: +5.5" in text
+    assert "road and car: whether or not its misses matter, soft both wins most: +6.4" in text
+
+
+def test_no_more_names_than_a_sentence_holds() -> None:
+    trials = [one for name in "abcde" for one in seeds_of(name, SOFT, shift=1)]
+    text = told(*seeds_of("plain", PLAIN, shift=1, control="plain"), *trials)
+    assert "the gain of a, b, c and 2 more" in text
+
+
+def test_a_single_image_says_nothing_of_chance() -> None:
+    trials = [*seeds_of("plain", PLAIN, shift=1, control="plain"), *seeds_of("soft", SOFT, shift=1)]
+    alone = [
+        replace(one, matrices={key: own.sum(axis=0, keepdims=True) for key, own in one.matrices.items()})
+        for one in trials
+    ]
+    text = told(*alone)
+    assert "1 test image." in text
+    assert "Nothing can be said about chance" in text
+    assert "a single image" in text
 
 
 def seeds_of(variant: str, matrix: list[list[int]], *, shift: float, control: str = "") -> list[Trial]:
@@ -119,5 +151,6 @@ def test_noise_is_not_significant_and_the_least_that_would_be_is_told(shift: flo
 
 def test_without_a_control_nothing_is_claimed() -> None:
     text = told(trial(0, "soft", SOFT))
-    assert "no masked variant to compare" in text
+    assert "without a plain control" in text
+    assert "cannot be rated" in text
     assert "Nothing can be said" in text
