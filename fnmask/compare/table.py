@@ -16,7 +16,12 @@ TRADEOFF_COLUMNS = {"target_cost": "target cost", "others_gain": "others' gain"}
 STANDING_COLUMNS = {"frontier_precision_recall": "to frontier, P/R", "frontier_iou": "to frontier, IoU"}
 # What is a difference by itself, without a value of its own.
 DIFFERENCE_COLUMNS = {**TRADEOFF_COLUMNS, **STANDING_COLUMNS}
+# Points of recall that the target gave up for each point of IoU that the others won; only where they won any.
+RATE_COLUMNS = {"exchange_rate": "recall given per point won"}
 COST_COLUMNS = {"masked_fraction": "target masked", "duration_s": "time"}
+
+# What has a value, and no difference to plain.
+VALUE_COLUMNS = {**RATE_COLUMNS, **COST_COLUMNS}
 
 # The trade-off is a difference by another name: column and sign.
 _TRADED = {"target_cost": ("target_iou", -1), "others_gain": ("miou_without_target", 1)}
@@ -92,6 +97,7 @@ class ComparisonTable:
         return {
             **TARGET_COLUMNS,
             **DIFFERENCE_COLUMNS,
+            **RATE_COLUMNS,
             **OVERALL_COLUMNS,
             **class_columns(self.class_names),
             **COST_COLUMNS,
@@ -198,6 +204,8 @@ def _build_row(
         column = measured.index(source)
         values[key] = Spread.over(sign * float(totals[one][column] - plain[one][column]) + 0.0 for one in plain)
         deltas[key] = replace(deltas[source], mean=sign * deltas[source].mean + 0.0)
+    given, won = -deltas["target_recall"].mean, deltas["others_gain"].mean
+    values["exchange_rate"] = Spread.over([given / won if won > 0 else math.nan])
     values["masked_fraction"] = Spread.over(100 * trial.masked_fraction for trial in trials)
     values["duration_s"] = Spread.over(trial.duration_s for trial in trials)
     return Row(

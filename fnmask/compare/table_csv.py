@@ -4,7 +4,10 @@ import csv
 import io
 import math
 
-from fnmask.compare.table import COST_COLUMNS, DIFFERENCE_COLUMNS, ComparisonTable, Spread
+from fnmask.compare.table import DIFFERENCE_COLUMNS, VALUE_COLUMNS, ComparisonTable, Spread
+
+# Seconds by name, and a rate that has no unit.
+_OWN_UNIT = ("duration_s", "exchange_rate")
 
 
 def table_csv(table: ComparisonTable) -> str:
@@ -16,8 +19,8 @@ def table_csv(table: ComparisonTable) -> str:
         name = key.replace("/", "_")
         if key in DIFFERENCE_COLUMNS:
             header += _delta_header(f"{name}_points")
-        elif key in COST_COLUMNS:
-            header += [name if name.endswith("_s") else f"{name}_percent"]
+        elif key in VALUE_COLUMNS:
+            header += [name if key in _OWN_UNIT else f"{name}_percent"]
         else:
             header += [f"{name}_percent", f"{name}_percent_min", f"{name}_percent_max"]
             header += _delta_header(f"{name}_delta_points")
@@ -27,9 +30,9 @@ def table_csv(table: ComparisonTable) -> str:
         for key in table.columns:
             spread = row.values.get(key, Spread())
             numbers = [] if key in DIFFERENCE_COLUMNS else [spread.mean]
-            if key not in DIFFERENCE_COLUMNS and key not in COST_COLUMNS:
+            if key not in DIFFERENCE_COLUMNS and key not in VALUE_COLUMNS:
                 numbers += [spread.low, spread.high]
-            if key not in COST_COLUMNS:
+            if key not in VALUE_COLUMNS:
                 delta = row.deltas[key]
                 numbers += [delta.mean, *delta.interval(), *delta.interval(table.comparisons)]
             cells += [_csv_number(value) for value in numbers]

@@ -4,8 +4,10 @@ import math
 from html import escape
 
 from fnmask.compare.columns import class_columns
-from fnmask.compare.table import COST_COLUMNS, DIFFERENCE_COLUMNS, STANDING_COLUMNS, ComparisonTable, Row
+from fnmask.compare.table import DIFFERENCE_COLUMNS, STANDING_COLUMNS, VALUE_COLUMNS, ComparisonTable, Row
 from fnmask.compare.wording import ABSENT, interval_text, mark, percent, signed, standing
+
+_UNITS = {"duration_s": "s", "exchange_rate": "points per point"}
 
 
 def table_html(table: ComparisonTable) -> str:
@@ -23,7 +25,7 @@ def table_html(table: ComparisonTable) -> str:
 
 def _head(key: str, heading: str, *, is_class: bool) -> str:
     """A column head with its unit; those of classes say that they are IoU."""
-    unit = "IoU, %" if is_class else "points" if key in DIFFERENCE_COLUMNS else "s" if key == "duration_s" else "%"
+    unit = _UNITS.get(key, "IoU, %" if is_class else "points" if key in DIFFERENCE_COLUMNS else "%")
     return f'<th scope="col" data-key="{escape(key)}"{_rule(key)}>{escape(heading)}<small>{unit}</small></th>'
 
 
@@ -49,7 +51,7 @@ def _row(row: Row, table: ComparisonTable) -> str:
 def _cell(table: ComparisonTable, row: Row, key: str) -> str:
     """Value, difference to plain, interval."""
     value = row.values[key].mean if key in row.values else math.nan
-    if key in COST_COLUMNS:
+    if key in VALUE_COLUMNS:
         return _td(key, value, percent(value))
     delta = row.deltas[key]
     out = table.stands_out(row, key)

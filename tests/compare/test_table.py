@@ -29,6 +29,7 @@ def test_one_seed_by_hand() -> None:
             "target_recall": 60.0,
             "target_f1": 6000 / 85,
             "pixel_accuracy": 87.5,
+            "exchange_rate": 20 / ((land + car) / 2 - (LAND + CAR) / 2),
             "masked_fraction": 12.5,
             "duration_s": 90.0,
             "target_cost": ROAD - road,
