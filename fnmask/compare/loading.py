@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -169,12 +170,14 @@ def _baselines(store: MlflowStore, trials: list[Trial], class_names: tuple[str, 
             of_each = [trial.images for trial in trials if trial.reference == reference]
             if all(control.images.get(split, own) == own for images in of_each for split, own in images.items()):
                 baselines[reference] = control
-    return {reference: _with_frontiers(store, control) for reference, control in baselines.items()}
+    # A variant stands to the frontier of its one target.
+    targets = {class_names.index(trial.targets[0]) for trial in trials if len(trial.targets) == 1}
+    return {key: _with_frontiers(store, control, sorted(targets)) for key, control in baselines.items()}
 
 
-def _with_frontiers(store: MlflowStore, control: Trial) -> Trial:
-    """The control with its post-hoc frontiers; runs of older versions have none."""
+def _with_frontiers(store: MlflowStore, control: Trial, targets: Sequence[int]) -> Trial:
+    """The control with the post-hoc frontiers of some targets; runs of older versions have none."""
     present = store.artifact_names(control.run_id, "frontier")
     names = {split: frontier_name(split) for split in SPLITS if frontier_name(split) in present}
-    read = {split: unpack_frontier(store.read_artifact(control.run_id, name)) for split, name in names.items()}
+    read = {split: unpack_frontier(store.read_artifact(control.run_id, name), targets) for split, name in names.items()}
     return replace(control, frontiers=read)

@@ -5,7 +5,8 @@ that differences of runs are paired by image. A resample is a row of weights `(N
 product with the counts of the images.
 
 Strata keep rare classes in every resample: an image belongs to the rarest class that it shows, by the number of images
-that show it. Classes in fewer than `LEAST_IMAGES` images found no stratum of their own.
+that show it. Classes in fewer than `LEAST_IMAGES` images found no stratum of their own; resamples that lack one say
+nothing of it, and are left out of its noise.
 
 Source: B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapters 6 and 8. Agarwal et al., Deep RL at
 the Edge of the Statistical Precipice, NeurIPS 2021, stratify runs by task; here runs share their images, so images

@@ -104,12 +104,18 @@ def pack_frontier(frontier: FrontierFile) -> bytes:
     return buffer.getvalue()
 
 
-def unpack_frontier(content: bytes) -> FrontierFile:
-    """Read what `pack_frontier` wrote."""
+def unpack_frontier(content: bytes, targets: Sequence[int] | None = None) -> FrontierFile:
+    """Read what `pack_frontier` wrote.
+
+    Args:
+        content: of the file.
+        targets: those that are wanted, of those that there are; None for all. Hundreds of images take megabytes each.
+    """
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        targets = tuple(arrays["targets"].tolist())
-        hits, predicted = arrays["hits"].astype(np.int64), arrays["predicted"].astype(np.int64)
-        return FrontierFile(arrays["log_odds"], targets, hits, predicted)
+        kept = arrays["targets"].tolist()
+        places = [place for place, target in enumerate(kept) if targets is None or target in targets]
+        hits, predicted = (arrays[name][places].astype(np.int64) for name in ("hits", "predicted"))
+        return FrontierFile(arrays["log_odds"], tuple(kept[place] for place in places), hits, predicted)
 
 
 def unpack_confusion(content: bytes) -> tuple[NDArray[np.int64], tuple[str, ...]]:

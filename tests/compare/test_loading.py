@@ -4,12 +4,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fnmask.compare.loading import load_sweep
 from fnmask.compare.table import build_table
 from fnmask.compare.wording import explanation
-from fnmask.tracking.artifacts import ClassList
+from fnmask.tracking.artifacts import ClassList, FrontierFile, pack_frontier
 from fnmask.tracking.mlflow_store import MlflowStore
 from fnmask.tracking.records import SweepNotFoundError
 
@@ -176,3 +177,18 @@ def test_kind_of_a_loss(
 ) -> None:
     add_trial(parent, 0, "v", PLAIN, control=control, params={"loss": {"_target_": function}} if function else {})
     assert load_sweep(store).trials[0].loss == loss
+
+
+def test_of_a_control_the_frontiers_of_the_targets_are_read(
+    store: MlflowStore, parent: str, add_trial: AddTrial
+) -> None:
+    control = add_trial(parent, 0, "plain", PLAIN, control="plain")
+    add_trial(parent, 1, "soft", SOFT)
+    counts = np.arange(3 * 2 * 4 * 3).reshape(3, 2, 4, 3)
+    frontier = FrontierFile(np.array([-np.inf, 0.0, 1.0, np.inf]), (0, 1, 2), counts, counts + 1)
+    store.attach(control, {"frontier/test.npz": pack_frontier(frontier)})
+    sweep = load_sweep(store)
+    (kept,) = sweep.baselines["ref0"].frontiers.values()
+    assert kept.targets == (1,)
+    assert kept.hits.tolist() == counts[1:2].tolist()
+    assert kept.predicted.tolist() == (counts[1:2] + 1).tolist()
