@@ -188,11 +188,9 @@ def _filled(points: FloatArray) -> FloatArray:
 def _distance(points: FloatArray, curves: FloatArray) -> FloatArray:
     """Of points `(2, R, 2)` to curves `(2, R, T, 2)`: `(R, 2)`. A precision that is not defined counts as 0.
 
-    NaN where there is no pixel of the target, or of any other class.
+    NaN where there is no pixel of the target, or of any other class: there the curve is not defined either.
     """
     own = np.nan_to_num(points)
     # Coordinate by coordinate: a maximum along an axis of two is four times as slow.
     ahead = np.maximum(own[..., 0, None] - curves[..., 0], own[..., 1, None] - curves[..., 1])
-    # Recall and mIoU are defined wherever there is a label.
-    known = ~np.isnan(points[0, :, 0]) & ~np.isnan(points[1, :, 1])
-    return np.where(known[:, None], ahead.min(axis=-1).T, np.nan)
+    return np.asarray(ahead.min(axis=-1).T)

@@ -12,6 +12,7 @@ import pytest
 
 from fnmask import cli
 from fnmask.compare import write_comparison
+from fnmask.compare.table import build_table
 from fnmask.tracking.mlflow_store import MlflowStore
 
 AddTrial = Callable[..., str]
@@ -50,6 +51,13 @@ def test_page_needs_no_network_and_escapes_names(store: MlflowStore, parent: str
     assert "soft&lt;/script&gt; road a=0" in page
     for fact in ("abc123", "toy, 2 images", "2 complete", "epochs 3"):
         assert fact in page
+
+
+def test_intervals_are_corrected_for_all_tables_of_the_page(store: MlflowStore, parent: str, tmp_path: Path) -> None:
+    result = write_comparison(store, [], tmp_path, attach=False)
+    alone = {split: build_table(result.sweep, split, resamples=20).comparisons for split in ("test", "val")}
+    assert alone["test"] > 1
+    assert {table.comparisons for table in result.tables.values()} == {sum(alone.values())}
 
 
 def test_split_can_be_chosen(store: MlflowStore, parent: str, tmp_path: Path) -> None:

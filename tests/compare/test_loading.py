@@ -192,3 +192,10 @@ def test_of_a_control_the_frontiers_of_the_targets_are_read(
     assert kept.targets == (1,)
     assert kept.hits.tolist() == counts[1:2].tolist()
     assert kept.predicted.tolist() == (counts[1:2] + 1).tolist()
+
+
+def test_a_control_on_other_images_is_no_baseline(store: MlflowStore, add_trial: AddTrial) -> None:
+    earlier = store.open_sweep(study="earlier", tags={}, params={})
+    add_trial(earlier, 0, "plain", [[2 * count for count in row] for row in PLAIN], control="plain")
+    add_trial(store.open_sweep(study="later", tags={}, params={}), 0, "soft", SOFT)
+    assert load_sweep(store, "later").baselines == {}

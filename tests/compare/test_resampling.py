@@ -100,3 +100,14 @@ def test_a_class_that_a_resample_lacks_is_left_out_of_its_noise():
     told = dict(zip(measured_columns(("a", "b")), noise.of_mean, strict=True))
     assert told["iou/b"] > 0
     assert np.isnan(told["target_iou"]), "there is no target"
+
+
+def test_the_variance_is_that_of_a_mean_of_few_images():
+    """Accuracies of four images of equal size: s^2 / n with n - 1 in s^2, where a bootstrap by itself has n."""
+    right = np.array([50, 60, 80, 90])
+    run = np.stack([np.array([[hits, 100 - hits], [0, 0]]) for hits in right])
+    base = np.tile(np.array([[50, 50], [0, 0]]), (4, 1, 1))
+    counts = {"run": image_counts(run), "base": image_counts(base)}
+    (noise,) = image_noise([[("run", "base")]], [reader(())], counts, resamples=20_000)
+    told = dict(zip(measured_columns(("a", "b")), noise.of_mean, strict=True))
+    assert told["pixel_accuracy"] == pytest.approx(right.var(ddof=1) / 4, rel=0.05)

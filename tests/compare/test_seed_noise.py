@@ -87,3 +87,13 @@ def test_nothing_moves_at_all():
 @pytest.mark.parametrize("value", [1e-3, 0.1, 1.0, 30.0, 1e4])
 def test_inverse_trigamma(value):
     assert float(polygamma(1, _inverse_trigamma(value))) == pytest.approx(value, rel=1e-6)
+
+
+def test_a_variant_that_was_calm_by_chance_is_taken_for_an_average_one():
+    rng = np.random.default_rng(6)
+    readings = rng.normal(0, 1, (8, 4)) * np.array([0.001, 0.1, 0.4, 1, 1, 2, 3, 30])[:, None]
+    own = readings.var(axis=1, ddof=1)
+    average = np.minimum(own, 6 * np.median(own)).mean()
+    noise = seed_noise(readings, paired=False)
+    assert noise.variance.min() == pytest.approx(average)
+    assert average < own.mean() / 10, "one very noisy variant does not raise all others"

@@ -192,11 +192,16 @@ def test_fronts_of_different_targets_are_apart() -> None:
     table = table_of(
         sweep_of(
             trial(0, "plain", PLAIN, control="plain"),
-            trial(1, "soft road", SOFT),
+            trial(1, "soft road", [[82, 18, 0], [10, 40, 0], [0, 10, 40]]),
             trial(2, "soft car", SOFT, targets=("car",)),
         )
     )
     rows = rows_by_name(table)
+    # The car's costs less and wins more; it wins it over other classes.
+    road, car = (
+        [rows[name].deltas[key].mean for key in ("target_cost", "others_gain")] for name in ("soft road", "soft car")
+    )
+    assert car[0] < road[0] < 0 < road[1] < car[1]
     assert rows["soft road"].on_front
     assert rows["soft car"].on_front
 
