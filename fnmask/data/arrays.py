@@ -1,11 +1,15 @@
 """A whole split in memory, resized once and checked, and the class counts that weights are made of."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fnmask.data.full_labels import FullLabels, join_labels
 from fnmask.data.source import DataSource, Split
 
 
@@ -17,11 +21,13 @@ class SplitArrays:
         ids: N names.
         images: RGB, 0..255, (N, H, W, 3); or in their place the features of a frozen encoder, float32 (N, F).
         labels: Class ids or the void id, (N, H, W).
+        full_labels: The same before they were resized, where predictions are judged by those.
     """
 
     ids: tuple[str, ...]
     images: NDArray[np.uint8] | NDArray[np.float32]
     labels: NDArray[np.uint8]
+    full_labels: FullLabels | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,20 @@ class ClassCounts:
     images: NDArray[np.int64]
 
 
-def load_split(source: DataSource, split: Split, *, image_size: tuple[int, int]) -> SplitArrays:
+class MakeEmpty(Protocol):
+    """Makes an array of bytes to fill."""
+
+    def __call__(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Writable, of this shape; `name` says what for: "images" or "labels"."""
+
+
+def _in_memory(name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return np.empty(shape, np.uint8)
+
+
+def load_split(
+    source: DataSource, split: Split, *, image_size: tuple[int, int], make_empty: MakeEmpty = _in_memory
+) -> SplitArrays:
     """Load, check and resize a split.
 
     Images are resized bilinearly with antialiasing, labels to the nearest pixel, so that no label is invented.
@@ -49,6 +68,7 @@ def load_split(source: DataSource, split: Split, *, image_size: tuple[int, int])
         source: Any data source.
         split: "train", "val" or "test".
         image_size: Height and width in pixels.
+        make_empty: Where the arrays lie.
 
     Returns:
         All images of the split in the order of `source.ids(split)`.
@@ -63,14 +83,45 @@ def load_split(source: DataSource, split: Split, *, image_size: tuple[int, int])
     ids = source.ids(split)
     if not ids:
         raise ValueError(f"The {split} split has no images. Give it at least one.")
-    images = np.empty((len(ids), height, width, 3), np.uint8)
-    labels = np.empty((len(ids), height, width), np.uint8)
-    for index, name in enumerate(ids):
+    images = make_empty("images", (len(ids), height, width, 3))
+    labels = make_empty("labels", (len(ids), height, width))
+
+    def fill(index: int) -> None:
         image, label = source.load(split, index)
-        _check_pair(image, label, name=f"{split} image {name!r}", source=source)
+        _check_pair(image, label, name=f"{split} image {ids[index]!r}", source=source)
         images[index] = _resize(image, image_size, Image.Resampling.BILINEAR)
         labels[index] = _resize(label, image_size, Image.Resampling.NEAREST)
+
+    n_threads = len(os.sched_getaffinity(0)) if getattr(source, "is_thread_safe", False) else 1
+    # Decoding and resizing let go of Python's lock.
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="decode") as threads:
+        try:
+            for _ in threads.map(fill, range(len(ids))):
+                pass
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
     return SplitArrays(ids, images, labels)
+
+
+def load_full_labels(source: DataSource, split: Split) -> FullLabels:
+    """The labels of a split as they are, checked and not resized.
+
+    Raises:
+        ValueError: See `load_split`.
+    """
+    parts = []
+    for index, name in enumerate(source.ids(split)):
+        image, label = source.load(split, index)
+        _check_pair(image, label, name=f"{split} image {name!r}", source=source)
+        parts.append(label)
+    return join_labels(parts)
+
+
+def no_images(image_size: tuple[int, int]) -> SplitArrays:
+    """The test split of a set that has none: public sets whose test labels are kept secret."""
+    height, width = image_size
+    return SplitArrays((), np.empty((0, height, width, 3), np.uint8), np.empty((0, height, width), np.uint8))
 
 
 def _check_pair(image: NDArray[np.uint8], label: NDArray[np.uint8], *, name: str, source: DataSource) -> None:
@@ -78,7 +129,8 @@ def _check_pair(image: NDArray[np.uint8], label: NDArray[np.uint8], *, name: str
         raise ValueError(f"{name} has dtypes {image.dtype} and {label.dtype}; image and labels must be uint8.")
     if image.ndim != 3 or image.shape[2] != 3 or label.shape != image.shape[:2]:
         raise ValueError(f"{name} has shape {image.shape} and labels {label.shape}; want (H, W, 3) and (H, W).")
-    seen = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
+    # Pillow counts bytes several times as fast as NumPy does.
+    seen = np.flatnonzero(Image.fromarray(label).histogram())
     num_classes = len(source.class_names)
     if wrong := [int(value) for value in seen if value >= num_classes and value != source.ignore_class]:
         allowed = f"0..{num_classes - 1}" + ("" if source.ignore_class is None else f" or void {source.ignore_class}")

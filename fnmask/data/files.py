@@ -1,82 +1,84 @@
-"""Pairs of image and mask files on disk: finding, reading and hashing them."""
+"""Files as a whole: as one number, as a text, and a folder that appears in one step."""
 
+import glob
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+# Files may be larger than memory.
+_PART = 2**20
 
-
-@dataclass(frozen=True)
-class Pair:
-    """One image file and the mask file that labels it."""
-
-    id: str
-    image: Path
-    mask: Path
-
-
-def list_pairs(images: Path, masks: Path, *, image_suffix: str, layout: str) -> tuple[Pair, ...]:
-    """Pair the files of two folders by stem, sorted by name.
-
-    Args:
-        images: Folder of the images.
-        masks: Folder of the masks: PNG files with the same stems.
-        image_suffix: With the dot, such as ".jpg".
-        layout: Told in errors: which files are expected where, and where people get them.
-
-    Returns:
-        One pair per image; its id is the stem.
-
-    Raises:
-        FileNotFoundError: A folder is missing, or an image has no mask or a mask no image.
-    """
-    for folder in (images, masks):
-        if not folder.is_dir():
-            raise FileNotFoundError(f"There is no folder {folder}. {layout}")
-    image_of = {path.stem: path for path in images.glob(f"*{image_suffix}")}
-    mask_of = {path.stem: path for path in masks.glob("*.png")}
-    if alone := sorted(image_of.keys() ^ mask_of.keys()):
-        raise FileNotFoundError(
-            f"{len(alone)} files of {images} and {masks} have no partner of the same stem: {alone[0]!r}, ... {layout}"
-        )
-    if not image_of:
-        raise FileNotFoundError(f"{images} holds no {image_suffix} file. {layout}")
-    return tuple(Pair(stem, image_of[stem], mask_of[stem]) for stem in sorted(image_of))
-
-
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """Read a picture of any mode, palettes included, as RGB of shape (H, W, 3)."""
-    return _read(path, "RGB")
-
-
-def read_ids(path: Path) -> NDArray[np.uint8]:
-    """Read an 8-bit mask whose raw values, gray levels or palette indices, are the labels; shape (H, W)."""
-    return _read(path, None)
-
-
-def _read(path: Path, mode: str | None) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as picture:
-            # Converting a palette mask would replace its ids by colors; so a mask of ids is taken as it is stored.
-            if mode is None and picture.mode not in ("L", "P"):
-                raise ValueError(
-                    f"{path} has mode {picture.mode}; a mask of class ids is 8-bit gray or palette (L, P)."
-                )
-            return np.array(picture if mode is None else picture.convert(mode), dtype=np.uint8)
-    except UnidentifiedImageError as error:
-        raise ValueError(f"{path} is not a picture that Pillow can read. Is the download complete?") from error
+# Seconds after which nobody fills a folder any more.
+_ABANDONED_S = 86_400.0
 
 
 def digest_files(root: Path, paths: Iterable[Path], *, salt: str) -> str:
     """Hash names below `root` and contents, in the given order, and a salt for what else decides the result."""
     total = hashlib.sha256(salt.encode())
     for path in paths:
-        content = path.read_bytes()
-        # The length ends a name and a content, so that no two lists of files give the same bytes.
-        total.update(f"\0{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
-        total.update(content)
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            # The length ends a name and a content, so that no two lists of files give the same bytes.
+            total.update(b"\0%b\0%d\0" % (os.fsencode(path.relative_to(root)), size))
+            while part := file.read(_PART):
+                total.update(part)
     return total.hexdigest()
+
+
+def read_text(path: Path) -> str:
+    """A text in UTF-8, whatever a Windows editor put before it.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: of another encoding.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8 ({error.reason} at byte {error.start}). Save it so.") from None
+
+
+@contextmanager
+def make_folder(place: Path) -> Iterator[Path]:
+    """A folder to fill, which is moved to its place in one step, so that nobody ever sees half of it.
+
+    Its files, at the first level, are on the disk before it is moved: after a power failure there would otherwise be
+    files of the right length that hold zeros.
+
+    Raises:
+        OSError: it cannot be written; nothing is left. Not where another worker was faster: then its folder stands.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(place)
+    own = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
+    try:
+        yield own
+        for path in (*own.iterdir(), own):
+            _sync(path)
+        os.rename(own, place)
+        _sync(place.parent)
+    except BaseException as error:
+        shutil.rmtree(own, ignore_errors=True)
+        if not (isinstance(error, OSError) and place.is_dir()):
+            raise
+
+
+def _remove_abandoned(place: Path) -> None:
+    """Remove what killed processes have left of the same folder."""
+    for left in place.parent.glob(f".{glob.escape(place.name)}.*"):
+        with suppress(OSError):  # another process removes it as well
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(left)
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -1,5 +1,6 @@
 """What a data set must offer to be trained on: three attributes and three methods."""
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -7,6 +8,18 @@ from numpy.typing import NDArray
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+class MissingPartnersError(FileNotFoundError):
+    """Images without a mask, or masks without an image.
+
+    Attributes:
+        alone: all of them, by id or file.
+    """
+
+    def __init__(self, message: str, alone: Sequence[str]) -> None:
+        super().__init__(message)
+        self.alone = tuple(alone)
 
 
 class DataSource(Protocol):
@@ -20,6 +33,15 @@ class DataSource(Protocol):
         class_names: One name per class id, in order; unique.
         class_colors: One RGB color, 0..255, per class id, for pictures.
         ignore_class: The label, 0..255, of pixels without annotation (void), or None if every pixel has a class.
+        mask_encoding: How the set's masks are written, for predictions to be written alike: "ids" as gray levels or
+            palette indices, "colors" as RGB. May be left out: "ids".
+        is_thread_safe: Whether several threads may call `load` at once; then a set is decoded on all cores. May be left
+            out: False.
+
+    A method `groups(split)` may be there too: for each id of the split what its image was taken from (a drive, a tile),
+    empty for nothing known; `fnmask data check` says which of them lie in several splits. So may a method
+    `is_turn_unsure(split, index)`: whether an image was turned by a note of its camera that its mask need not follow;
+    and `misplaced_masks()`: files that look like masks and belong to no image, and those that belong to several.
     """
 
     class_names: tuple[str, ...]

@@ -91,7 +91,7 @@ def test_polygons_outside_the_canvas_have_no_area() -> None:
 
 def test_readers_import_without_tensorflow() -> None:
     code = (
-        "import sys, fnmask.data.aerial, fnmask.data.camvid, fnmask.data.dubai, fnmask.data.arrays, "
+        "import sys, fnmask.data.aerial, fnmask.data.named.camvid, fnmask.data.named.dubai, fnmask.data.arrays, "
         "fnmask.data.label_noise; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,11 +1,17 @@
+import threading
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
+import layouts
 import numpy as np
 import pytest
 from composing import SMALL, compose_config
 
 from fnmask.data.arrays import count_classes, load_split
 from fnmask.sweep.composer import check_job
+from fnmask.tracking.tracker import MemoryTracker
+from fnmask.trial import run_trial
 from fnmask.workbench import TrialData, Workbench
 
 
@@ -28,9 +34,39 @@ class Listed:
         return ""
 
 
+class Slow(Listed):
+    """The same, read by threads, who are noted."""
+
+    is_thread_safe = True
+
+    def __init__(self, pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        super().__init__(pairs)
+        self.threads: set[int] = set()
+        self.read: list[int] = []
+
+    def load(self, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
+        self.threads.add(threading.get_ident())
+        self.read.append(index)
+        time.sleep(0.005)
+        return super().load(split, index)
+
+
 def pair(labels: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     array = np.array(labels, np.uint8)
     return np.zeros((*array.shape, 3), np.uint8), array
+
+
+def test_a_source_that_allows_it_is_read_by_several_threads() -> None:
+    pairs = [pair([[index % 3] * 4] * 4) for index in range(60)]
+    one, several = Listed(pairs), Slow(pairs)
+    first, second = (load_split(source, "train", image_size=(4, 4)) for source in (one, several))
+    np.testing.assert_array_equal(first.labels, second.labels)
+    assert len(several.threads) > 1
+    pairs[7] = pair([[9]])
+    several.read.clear()
+    with pytest.raises(ValueError, match="train image 'picture7' has the label 9"):
+        load_split(several, "train", image_size=(4, 4))
+    assert len(several.read) < len(pairs), "what comes after a bad image is not read in vain"
 
 
 def test_same_size_is_left_alone() -> None:
@@ -108,16 +144,28 @@ def test_counts_with_void_inside_the_range_and_unknown_labels() -> None:
             count_classes(wrong, 3, None)
 
 
+def test_a_set_without_a_test_split_trains(tmp_path: Path) -> None:
+    layouts.loveda(tmp_path, list(range(8)))
+    own = ("dataset.split=official", "dataset.image_size=[8,8]", "dataset.crop_size=null", "trainer.epochs=2")
+    config = check_job(
+        compose_config("dataset=loveda", f"dataset.root={tmp_path}", *own, "backbone.width=4", "backbone.depth=1")
+    )
+    tracker = MemoryTracker()
+    result = run_trial(config, tracker, workbench=Workbench())
+    assert result.test is None
+    assert 0 <= result.metrics["val/miou"] <= 1
+
+
 def test_trials_on_the_same_data_count_it_once() -> None:
     workbench = Workbench()
 
     def load(*overrides: str) -> TrialData:
         return workbench.load(check_job(compose_config(*SMALL, *overrides)))
 
-    first = load("loss=plain", "weighting=none", "dataset.widen_px=3")
-    again = load("loss=ignore_fn", "weighting=inverse", "seed=7", "dataset.widen_px=3")
+    first = load("loss=plain", "weighting=none", "label_noise=over_wide", "label_noise.target=road")
+    again = load("loss=ignore_fn", "weighting=inverse", "seed=7", "label_noise=over_wide", "label_noise.target=road")
     assert again.counts is first.counts
-    other = load("weighting=inverse", "dataset.widen_px=0")
+    other = load("weighting=inverse", "label_noise=none")
     assert other.counts is not first.counts
     # What is counted is what is trained on: roads with their label noise.
     road = 2

@@ -1,10 +1,13 @@
+import os
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from fnmask.data.arrays import load_split
-from fnmask.data.cached import load_cached
+from fnmask.data.cached import load_cached, load_cached_labels
+from fnmask.data.files import make_folder
 
 
 class Counted:
@@ -49,6 +52,19 @@ def test_images_are_read_once_and_mapped_from_then_on(tmp_path):
     assert source.n_read == 3
 
 
+def test_full_labels_are_those_of_the_files_and_read_once(tmp_path):
+    source = Counted()
+    for _ in range(2):
+        labels = load_cached_labels(source, "val", digest=source.digest(), folder=tmp_path)
+        assert len(labels) == 3
+        for index in range(3):
+            np.testing.assert_array_equal(labels[index], Counted().load("val", index)[1])
+    assert source.n_read == 3
+    (tmp_path / "file").touch()
+    in_memory = load_cached_labels(Counted(1), "val", digest="1" * 64, folder=tmp_path / "file")
+    np.testing.assert_array_equal(in_memory[2], Counted(1).load("val", 2)[1])
+
+
 def test_another_content_size_or_split_is_another_file(tmp_path):
     load(Counted(), tmp_path)
     for source, kwargs in ((Counted(1), {}), (Counted(), {"split": "val"}), (Counted(), {"size": (4, 6)})):
@@ -82,3 +98,40 @@ def test_a_split_that_is_refused_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="has the label 1"):
         load(source, tmp_path)
     assert not list(tmp_path.rglob("*.npy"))
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b""),
+                                    lambda path: path.write_bytes(path.read_bytes()[:-9])])  # fmt: skip
+@pytest.mark.parametrize("name", ["images.npy", "ids.json", "values.npy"])
+def test_what_was_damaged_is_decoded_anew(tmp_path, caplog, name, damage):
+    """By somebody who cleans disks, or a machine that lost its power."""
+    source = Counted()
+    load(source, tmp_path)
+    load_cached_labels(source, "train", digest=source.digest(), folder=tmp_path)
+    (path,) = tmp_path.rglob(name)
+    damage(path)
+    assert_equal(load(source, tmp_path), load_split(Counted(), "train", image_size=(6, 6)))
+    labels = load_cached_labels(source, "train", digest=source.digest(), folder=tmp_path)
+    np.testing.assert_array_equal(labels[0], Counted().load("train", 0)[1])
+    assert f"{path.parent} is damaged" in caplog.text
+
+
+def test_what_killed_processes_have_left_is_removed_after_a_day(tmp_path):
+    place = tmp_path / "train"
+    for name, age_s in ((".train.killed", 90_000), (".train.at_work", 80_000), (".val.killed", 90_000)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - age_s,) * 2)
+    with make_folder(place) as own:
+        (own / "a").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".train.at_work", ".val.killed", "train"]
+
+
+def test_a_folder_is_on_the_disk_before_it_is_seen(tmp_path, monkeypatch):
+    """A power failure would otherwise leave files of the right length that hold zeros: labels of class 0."""
+    done = []
+    sync, rename = os.fsync, os.rename
+    monkeypatch.setattr(os, "fsync", lambda file: done.append(os.readlink(f"/proc/self/fd/{file}")) or sync(file))
+    monkeypatch.setattr(os, "rename", lambda old, new: done.append("renamed") or rename(old, new))
+    with make_folder(tmp_path / "train") as own:
+        (own / "a").touch()
+    assert done == [str(own / "a"), str(own), "renamed", str(tmp_path)]

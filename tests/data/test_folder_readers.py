@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from fnmask.data.arrays import count_classes
-from fnmask.data.camvid import CamVid
-from fnmask.data.dubai import Dubai
+from fnmask.data.named.camvid import CamVid
+from fnmask.data.named.dubai import Dubai
 from fnmask.data.source import SPLITS, DataSource, Split
 
 
@@ -52,18 +52,18 @@ def test_camvid_says_what_is_missing(tmp_path: Path) -> None:
         CamVid(root=str(tmp_path))
     write_camvid(tmp_path)
     (tmp_path / "test/masks/b.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"1 files of .*no partner of the same stem: 'b'"):
+    with pytest.raises(FileNotFoundError, match=r"1 file has no partner of the same name in .*: 'b'"):
         CamVid(root=str(tmp_path))
 
 
 def test_a_color_mask_or_a_broken_file_is_refused(tmp_path: Path) -> None:
     write_camvid(tmp_path)
-    Image.new("RGB", (4, 3)).save(tmp_path / "train/masks/a.png")
+    Image.new("RGB", (4, 3), (128, 0, 0)).save(tmp_path / "train/masks/a.png")
     (tmp_path / "train/images/b.jpg").write_bytes(b"not a picture")
     source = CamVid(root=str(tmp_path))
-    with pytest.raises(ValueError, match=r"a\.png has mode RGB"):
+    with pytest.raises(ValueError, match=r"a\.png holds colors, not ids"):
         source.load("train", 0)
-    with pytest.raises(ValueError, match=r"b\.jpg is not a picture"):
+    with pytest.raises(ValueError, match=r"b\.jpg cannot be read as a picture"):
         source.load("train", 1)
 
 
@@ -104,11 +104,11 @@ def test_dubai_colors_in_rgb_and_palette_masks(tmp_path: Path) -> None:
 def test_dubai_names_an_unknown_color_and_a_missing_part(tmp_path: Path) -> None:
     write_dubai(tmp_path)
     Image.new("RGB", (2, 1), "#6EC1E5").save(tmp_path / "Tile 1/masks/image_part_009.png")
-    with pytest.raises(ValueError, match=r"Tile 1.*image_part_009\.png has the color #6EC1E5 at row 0, column 0"):
+    with pytest.raises(ValueError, match=r"Tile 1.*image_part_009\.png: it holds the colors #6EC1E5 \(2 px\)"):
         Dubai(root=str(tmp_path)).load("val", 0)
     for kind, suffix in (("images", "jpg"), ("masks", "png")):
         (tmp_path / f"Tile 8/{kind}/image_part_003.{suffix}").unlink()
-    with pytest.raises(FileNotFoundError, match=r"Tile 8.* has no image_part_003\.jpg\. The Dubai set is expected"):
+    with pytest.raises(FileNotFoundError, match=r"Tile 8.* has no image_part_003\. The Dubai set is expected"):
         Dubai(root=str(tmp_path))
     with pytest.raises(ValueError, match="only 'part'"):
         Dubai(root=str(tmp_path), split_by="tile")  # type: ignore[arg-type]

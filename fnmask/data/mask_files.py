@@ -1,0 +1,116 @@
+"""Masks as they are stored: values or colors, whole or in parts."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fnmask.data.rasters import UnreadableError, Window, has_rasterio, read_head, read_palette, read_raster
+from fnmask.data.reading import DEEP_MODES, as_rgb, has_deep_colors, is_tiff, opened, part_of, take_three
+
+_DEEP = "{} has 16 bits in a pixel, and colors have 8 in a channel. Give mask_format=ids, and a class map with ids."
+
+
+def read_values(path: Path, window: Window | None = None) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """A mask as it is stored.
+
+    Args:
+        path: of the file.
+        window: part of it; None for the whole.
+
+    Returns:
+        Values `(H, W)` of one channel, uint8 or uint16, where the file holds gray levels or palette indices; else
+        colors `(H, W, 3)` uint8. And where the file is transparent, `(H, W)`, or None.
+
+    Raises:
+        UnreadableError: it cannot be read, or holds anything else.
+    """
+    if window is not None and is_tiff(path) and has_rasterio():
+        return _raster_values(read_raster(path, window), path)
+    values, clear = part_of(_whole_values, path, window)
+    return values, clear
+
+
+def _whole_values(path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    with opened(path) as picture:
+        if picture.format in ("JPEG", "MPO"):  # of neighboring ids many are still ids afterwards
+            raise UnreadableError(
+                f"{path} is a JPEG file, whose values are not those that were saved. Export it as PNG."
+            )
+        if picture.mode in ("L", "P"):
+            return np.array(picture), None
+        if picture.mode == "1":
+            return np.array(picture).astype(np.uint8), None
+        if picture.mode in DEEP_MODES and picture.mode != "F":
+            values = np.array(picture)
+            if values.min() < 0 or values.max() > 65535:
+                raise UnreadableError(f"{path} holds values outside 0..65535, so it is no mask.")
+            # Pillow turns bytes round where white is 0, but not these.
+            return (65535 - values if is_tiff(path) and read_head(path).is_inverted else values).astype(np.uint16), None
+        if has_deep_colors(picture):  # Pillow keeps the upper halves, in which ids are 0
+            raise UnreadableError(f"{path} has 16 bits in each of its channels; save it with 8, or in one channel.")
+        if picture.mode in ("RGB", "RGBA", "LA", "PA"):
+            clear = np.array(picture.getchannel("A")) == 0 if "A" in picture.getbands() else None
+            return as_rgb(picture), clear
+        raise UnreadableError(f"{path} has mode {picture.mode}; a mask is gray, palette, RGB or RGBA.")
+
+
+def _raster_values(values: NDArray[Any], path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """The same of channels `(H, W, N)`."""
+    count = values.shape[-1]
+    if values.dtype not in (np.uint8, np.uint16) or not 1 <= count <= 4 or (values.dtype == np.uint16 and count > 1):
+        raise UnreadableError(
+            f"{path} has {count} channels of type {values.dtype}; a mask is gray, palette, RGB or RGBA."
+        )
+    clear = values[..., -1] == 0 if count in (2, 4) else None
+    if count == 1:
+        return values[..., 0], None
+    return take_three(values, (0,) if count == 2 else (0, 1, 2), path), clear
+
+
+def read_marks(path: Path, window: Window | None = None) -> NDArray[np.bool_]:
+    """Where a file of one class marks its pixels, `(H, W)`: above 0, in any channel, and not transparent.
+
+    Raises:
+        UnreadableError: see `read_values`.
+    """
+    values, clear = read_values(path, window)
+    # Of a palette what is seen decides, not the order that a program gave its colors.
+    if values.dtype == np.uint8 and values.ndim == 2 and _has_palette(path):
+        values = read_colors(path, window)
+    marked = np.asarray(values.any(axis=-1) if values.ndim == 3 else values > 0)
+    return marked if clear is None else marked & ~clear
+
+
+def _has_palette(path: Path) -> bool:
+    with opened(path) as picture:
+        return picture.mode == "P"
+
+
+def read_colors(path: Path, window: Window | None = None) -> NDArray[np.uint8]:
+    """A mask of colors, or a part of it, palettes resolved, as `(H, W, 3)`.
+
+    Raises:
+        UnreadableError: it cannot be read, or has 16 bits.
+    """
+    if window is not None and is_tiff(path) and has_rasterio():
+        values, _ = _raster_values(read_raster(path, window), path)
+        if values.dtype != np.uint8:
+            raise UnreadableError(_DEEP.format(path))
+        palette = read_palette(path) if values.ndim == 2 else None
+        return (
+            values
+            if values.ndim == 3
+            else take_three(values[..., None], (0,), path)
+            if palette is None
+            else palette[values]
+        )
+    return np.asarray(part_of(_whole_colors, path, window), np.uint8)
+
+
+def _whole_colors(path: Path) -> NDArray[np.uint8]:
+    with opened(path) as picture:
+        if picture.mode in DEEP_MODES:  # Pillow cuts off what is above 255
+            raise UnreadableError(_DEEP.format(path))
+        return as_rgb(picture)
