@@ -1,5 +1,6 @@
 """A trial under a tracking store: tags and lineage before its first step, an outcome whatever happens."""
 
+import json
 import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -10,16 +11,19 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from fnmask.checked import describe_warnings, read_kept
 from fnmask.config import TrialConfig, digest
 from fnmask.losses.spec import TimingArguments
 from fnmask.outcomes import check_objectives, classify, describe
 from fnmask.result import Bench, Control, EpochHook, Result, RunTrial
-from fnmask.tracking.artifacts import CONFIG, confusion_name, unpack_confusion
+from fnmask.run_notes import describe_result, describe_run
+from fnmask.tracking.artifacts import CONFIG, DATA_CHECK, confusion_name, unpack_confusion
 from fnmask.tracking.lineage import lineage_params, lineage_tags
 from fnmask.tracking.mlflow_run import MlflowTracker
 from fnmask.tracking.mlflow_store import MlflowStore
 from fnmask.tracking.passwords import hide_passwords
 from fnmask.tracking.records import DatasetRecord
+from fnmask.tracking.runs_view import NOTE_TAG
 from fnmask.tracking.tracker import MemoryTracker, Outcome, Tracker
 
 _LOG = logging.getLogger(__name__)
@@ -41,6 +45,7 @@ class Labels:
         sweep_run_id: of the sweep.
         retry_of: number of the trial that was lost and is run again.
         searched: the values that the sweep chose for it.
+        repeats: id of the run that it repeats.
     """
 
     kind: str
@@ -51,6 +56,7 @@ class Labels:
     sweep_run_id: str | None = None
     retry_of: int | None = None
     searched: Mapping[str, object] = field(default_factory=dict)
+    repeats: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class Record:
         run_id: in the store; nothing without one.
         tracker: the open run.
         error: what the trial raised.
+        note: text for the run's page.
     """
 
     outcome: Outcome
@@ -72,6 +79,7 @@ class Record:
     run_id: str
     tracker: Tracker
     error: BaseException | None = None
+    note: str = ""
 
     def close(self, outcome: Outcome | None = None, reason: str | None = None) -> None:
         """Close the run: last, so that whoever is killed before leaves it open, for the next one to close rightly.
@@ -80,7 +88,10 @@ class Record:
             outcome: another one than the trial's own, when the study has decided otherwise.
             reason: the same.
         """
-        self.tracker.finish(outcome or self.outcome, self.reason if reason is None else reason)
+        ended, why, note = outcome or self.outcome, self.reason if reason is None else reason, self.note
+        if note and ended != "complete":
+            note += f"\n\nEnded as *{ended}*. {why}"
+        self.tracker.finish(ended, why, {NOTE_TAG: note} if note else {})
 
 
 def run_recorded(
@@ -123,6 +134,7 @@ def run_recorded(
             run_id = opened.run_id
         on_start(run_id)
         tracker.log_artifact(CONFIG, yaml.safe_dump(shown, sort_keys=False).encode())
+        _log_check(config, tracker)
         result = run(config, tracker, workbench=workbench, control=control, on_epoch=on_epoch, on_batch=on_batch)
         check_objectives(result.metrics, objectives)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
@@ -130,8 +142,8 @@ def run_recorded(
         if outcome != "pruned":
             workbench.discard()
             _keep_trace(tracker, error)
-        return Record(outcome, reason, None, run_id, tracker, error)
-    return Record("complete", "", result, run_id, tracker)
+        return Record(outcome, reason, None, run_id, tracker, error, describe_run(config, control=labels.control))
+    return Record("complete", "", result, run_id, tracker, note=note_of(config, labels, result.metrics))
 
 
 def open_run(
@@ -145,6 +157,22 @@ def open_run(
         tags=_tags(config, labels),
         datasets=datasets,
     )
+
+
+def note_of(config: TrialConfig, labels: Labels, metrics: Mapping[str, float], n_seeds: int = 1) -> str:
+    """What stands on the page of a run that has been measured."""
+    told = describe_run(config, control=labels.control, n_seeds=n_seeds), describe_result(config, metrics)
+    return " ".join(part for part in told if part)
+
+
+def _log_check(config: TrialConfig, tracker: Tracker) -> None:
+    """What is known of the data set: in short as a tag, its warnings as a file."""
+    report = read_kept(config)
+    if report is not None:
+        tracker.set_tags({"fnmask.data_check": report.summary()})
+        told = describe_warnings(report)
+        if told:
+            tracker.log_artifact(DATA_CHECK, told.encode())
 
 
 def _keep_trace(tracker: Tracker, error: BaseException) -> None:
@@ -222,10 +250,13 @@ def _tags(config: TrialConfig, labels: Labels) -> dict[str, str]:
         "retry_of": "" if labels.retry_of is None else str(labels.retry_of),
         "seed": str(config.seed),
         "targets": ",".join(config.target_names),
+        "repeats": labels.repeats,
+        "options": json.dumps({group: option for group, option in sorted(config.choices.items()) if "/" not in group}),
         "reference": config.reference,
         "fingerprint": digest(hide_passwords(config.resolved)),
     }
-    return {f"fnmask.{key}": value for key, value in own.items()} | lineage_tags(config.root)
+    note = {NOTE_TAG: describe_run(config, control=labels.control)}
+    return {f"fnmask.{key}": value for key, value in own.items()} | note | lineage_tags(config.root)
 
 
 def _dataset_records(config: TrialConfig, data: Any) -> Sequence[DatasetRecord]:

@@ -48,6 +48,7 @@ def test_label_names_the_base_unless_it_is_crossentropy_as_it_comes():
     )
 
 
+@pytest.mark.slow
 def test_label_is_the_same_in_every_process():
     node = "['loss=plain', 'base=tversky', 'base.smoothing=1']"
     code = f"from test_recording import label; print(label(*{node}))"
@@ -222,3 +223,25 @@ def test_a_control_whose_files_are_gone_is_none(store):
     assert np.array_equal(find_control(store, "r"), [[2, 2], [2, 2]])
     shutil.rmtree(store.root / "mlruns")
     assert find_control(store, "r") is None
+
+
+def notes(store, parent):
+    return [store._client.get_run(run.run_id).data.tags["mlflow.note.content"] for run in store.runs(parent)]
+
+
+def test_a_run_says_in_words_what_it_is_and_how_it_ended(store, config):
+    parent = store.open_sweep(study="s", tags={}, params={})
+    labels = Labels("trial", "s", 0, control="plain", parent_run_id=parent)
+    told = record(config, labels, store=store)
+    (begun,) = notes(store, parent)
+    assert begun.startswith("The control *plain*. No mask: every pixel counts in full.")
+    told.close()
+    (ended,) = notes(store, parent)
+    assert ended == f"{begun} On validation: IoU of all classes 50.0 %, without the target unknown, road unknown."
+
+
+def test_a_run_that_ended_badly_says_why(store, config):
+    parent = store.open_sweep(study="s", tags={}, params={})
+    record(config, Labels("trial", "s", 0, parent_run_id=parent), store=store, run=failing(ValueError("wide"))).close()
+    (note,) = notes(store, parent)
+    assert note.endswith("\n\nEnded as *failed:crash*. ValueError: wide")

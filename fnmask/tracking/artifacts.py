@@ -5,16 +5,21 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fnmask.tracking.npz import read_npz
+
 CONFIG = "config.yaml"
+DATA_CHECK = "data_check.txt"
 CLASSES = "classes.json"
 OVERLAYS = "overlays/val.png"
 PER_CLASS = "per_class.csv"
+
+MaskEncoding = Literal["ids", "colors"]
 
 
 def confusion_name(split: str, ending: str = "npz") -> str:
@@ -30,23 +35,25 @@ class ClassList:
         names: C names.
         colors: C colors, red, green, blue in [0, 255].
         ignore_class: label of void pixels, or None.
+        mask_encoding: of the set's masks: `ids` as gray levels or palette indices, or `colors` as RGB.
     """
 
     names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
     ignore_class: int | None
+    mask_encoding: MaskEncoding = "ids"
 
 
 def pack_classes(classes: ClassList) -> bytes:
     """The content of `classes.json`."""
-    content = {"names": classes.names, "colors": classes.colors, "ignore_class": classes.ignore_class}
-    return (json.dumps(content, indent=2) + "\n").encode()
+    return (json.dumps(asdict(classes), indent=2) + "\n").encode()
 
 
 def unpack_classes(content: bytes) -> ClassList:
-    """Read what `pack_classes` wrote."""
+    """Read what `pack_classes` wrote; older versions kept no encoding."""
     raw = json.loads(content)
-    return ClassList(tuple(raw["names"]), tuple((r, g, b) for r, g, b in raw["colors"]), raw["ignore_class"])
+    colors = tuple((r, g, b) for r, g, b in raw["colors"])
+    return ClassList(tuple(raw["names"]), colors, raw["ignore_class"], raw.get("mask_encoding", "ids"))
 
 
 def pack_confusion(matrices: NDArray[np.int64], ids: Sequence[str]) -> bytes:
@@ -120,8 +127,8 @@ def unpack_frontier(content: bytes, targets: Sequence[int] | None = None) -> Fro
 
 def unpack_confusion(content: bytes) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Read what `pack_confusion` wrote: `(N, C, C)` int64 counts and N ids."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return arrays["matrices"], tuple(arrays["ids"].tolist())
+    arrays = read_npz(content)
+    return arrays["matrices"], tuple(arrays["ids"].tolist())
 
 
 def confusion_csv(matrix: NDArray[np.int64], class_names: Sequence[str]) -> bytes:

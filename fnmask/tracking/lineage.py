@@ -1,6 +1,7 @@
 """Which code, which versions and which machine a run came from."""
 
 import functools
+import hashlib
 import os
 import platform
 import subprocess
@@ -8,9 +9,14 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import fnmask
+
 PACKAGES = ("fnmask", "tensorflow", "keras", "segmentation-models", "hydra-core", "optuna", "mlflow", "numpy")
 
 _UNKNOWN = "unknown"
+
+# Parts of the package that read, search or show: another version of them trains the same.
+_COMPUTE_NOTHING = ("compare", "inference", "sweep", "tracking")
 
 
 def code_revision(folder: Path) -> str:
@@ -32,8 +38,20 @@ def code_revision(folder: Path) -> str:
 
 
 @functools.cache
+def code_digest() -> str:
+    """SHA-256 of the package's own source, as far as it computes anything that is trained or measured."""
+    hashed = hashlib.sha256()
+    folder = Path(fnmask.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        place = path.relative_to(folder)
+        if place.parts[0] not in _COMPUTE_NOTHING:
+            hashed.update(place.as_posix().encode() + path.read_bytes())
+    return hashed.hexdigest()
+
+
+@functools.cache
 def lineage_tags(folder: Path) -> dict[str, str]:
-    """Tags that name the code of a run: `fnmask.commit`, and the two tags that MLflow's own pages show.
+    """Tags that name the code of a run: `fnmask.commit`, `fnmask.code`, and the two tags that MLflow's own pages show.
 
     Args:
         folder: any folder inside the work tree whose commit counts.
@@ -43,7 +61,11 @@ def lineage_tags(folder: Path) -> dict[str, str]:
     """
     revision = code_revision(folder)
     # The program's name only: its arguments may hold a database address with a password.
-    tags = {"fnmask.commit": revision, "mlflow.source.name": Path(sys.argv[0]).name or "python"}
+    tags = {
+        "fnmask.commit": revision,
+        "fnmask.code": code_digest()[:16],
+        "mlflow.source.name": Path(sys.argv[0]).name or "python",
+    }
     if revision != _UNKNOWN:
         tags["mlflow.source.git.commit"] = revision.removesuffix("-dirty")
     return tags
@@ -76,7 +98,10 @@ def _git(folder: Path, *arguments: str) -> str | None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     command = ["git", "-C", str(folder), *arguments]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env=environment)
+        # In a session of its own: Ctrl-C asks the sweep to stop, and would end git without an answer.
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=20, check=False, env=environment, start_new_session=True
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip() if result.returncode == 0 else None

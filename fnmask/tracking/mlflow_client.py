@@ -24,6 +24,7 @@ with warnings.catch_warnings():
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
     from mlflow.tracking import MlflowClient
+    from mlflow.utils.file_utils import local_file_uri_to_path
 
 from fnmask.tracking.records import ExperimentNotFoundError
 
@@ -39,8 +40,12 @@ __all__ = [
     "Run",
     "RunTag",
     "artifacts_of",
+    "database_models",
+    "database_session",
     "list_experiments",
+    "local_path",
     "open_experiment",
+    "patiently",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -50,26 +55,43 @@ DATABASE_NAME = "mlflow.db"
 # Seconds that a database may be away, such as while PostgreSQL is restarted.
 PATIENCE_S = 180.0
 
+# What SQLite, PostgreSQL and MySQL say of a second row with the key of another one.
+_WRITTEN_TWICE = ("UNIQUE constraint failed", "UniqueViolation", "Duplicate entry")
+
 
 class PatientClient(MlflowClient):
-    """MLflow's client, which waits for a database that is away. A server that is away it waits for by itself."""
+    """MLflow's client, which calls again what may succeed the next time. A server that is away it waits for itself."""
 
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
-        return found if name.startswith("_") or not callable(found) else functools.partial(_patiently, found)
+        return found if name.startswith("_") or not callable(found) else functools.partial(patiently, found)
 
 
-def _patiently(action: Callable[..., Any], *given: Any, **named: Any) -> Any:
+def patiently(action: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """What the action returns, called again as long as the database is away or busy; for `PATIENCE_S` at most."""
     pause_s, deadline_s = 0.1, time.monotonic() + PATIENCE_S
     while True:
         try:
             return action(*given, **named)
         except MlflowException as error:
-            if error.error_code != "TEMPORARILY_UNAVAILABLE" or time.monotonic() > deadline_s:
+            away = error.error_code == "TEMPORARILY_UNAVAILABLE"
+            if not (away or _was_written_twice(error)) or time.monotonic() > deadline_s:
                 raise
-            _LOG.warning("The tracking database does not answer (%s); trying again.", str(error).partition("\n")[0])
+            if away:
+                told = str(error).partition("\n")[0]
+                _LOG.warning("The tracking database does not answer (%s); trying again.", told)
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, 5.0)
+
+
+def _was_written_twice(error: MlflowException) -> bool:
+    """Whether another process wrote the same row between MLflow's look for it and its own write of it.
+
+    Such as a data set of two runs that begin together. The next look finds it.
+    """
+    if error.error_code not in ("BAD_REQUEST", "INTERNAL_ERROR"):  # others, such as of experiments, MLflow knows itself
+        return False
+    return any(word in str(error) for word in _WRITTEN_TWICE)
 
 
 def open_experiment(root: Path, name: str, *, create: bool) -> tuple[MlflowClient, str]:
@@ -113,6 +135,33 @@ def artifacts_of(client: MlflowClient, run_id: str, artifact_uri: str | None) ->
     if artifact_uri is None:
         artifact_uri = str(client.get_run(run_id).info.artifact_uri)
     return get_artifact_repository(artifact_uri, tracking_uri=client.tracking_uri)
+
+
+def database_models() -> Any:
+    """MLflow's models of its tables: a module."""
+    from mlflow.store.tracking.dbmodels import models
+
+    return models
+
+
+@contextmanager
+def database_session(client: MlflowClient) -> Iterator[Any]:
+    """A session of SQLAlchemy on MLflow's database, None for a store that is none."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = client._tracking_client.store
+    if not isinstance(store, SqlAlchemyStore):
+        yield None
+        return
+    with store.ManagedSessionMaker() as session:
+        yield session
+
+
+def local_path(artifact_uri: str) -> str | None:
+    """The folder of a run's files, None where they lie on another machine."""
+    if artifact_uri.startswith("file:"):
+        return str(local_file_uri_to_path(artifact_uri))  # type: ignore[no-untyped-call]
+    return artifact_uri if artifact_uri.startswith("/") else None
 
 
 @contextmanager

@@ -19,10 +19,10 @@ from fnmask.tracking.mlflow_client import (
     artifacts_of,
 )
 from fnmask.tracking.records import DatasetRecord, RunRecord
-from fnmask.tracking.tracker import check_artifact_name, status_of
+from fnmask.tracking.tracker import NO_TAGS, check_artifact_name, status_of
 
-_IMAGES_TAG = "fnmask.n_images"
-_CONTEXT_TAG = "mlflow.data.context"
+IMAGES_TAG = "fnmask.n_images"
+CONTEXT_TAG = "mlflow.data.context"
 _MAX_PER_BATCH = 100
 _MAX_VALUE_CHARACTERS = 6000
 _MAX_DIGEST_CHARACTERS = 36
@@ -62,11 +62,11 @@ class MlflowTracker:
         for pairs in _chunks(params):
             self._client.log_batch(self.run_id, params=[Param(key, value) for key, value in pairs], synchronous=True)
 
-    def finish(self, outcome: str, reason: str = "") -> None:
+    def finish(self, outcome: str, reason: str = "", tags: Mapping[str, str] = NO_TAGS) -> None:
         """Close the run with the status that belongs to the outcome."""
         # Tags first: whoever sees a closed run must also see how it ended.
         status = status_of(outcome)
-        self.set_tags({"fnmask.outcome": outcome, "fnmask.reason": reason})
+        self.set_tags({**tags, "fnmask.outcome": outcome, "fnmask.reason": reason})
         self._client.set_terminated(self.run_id, status=status)
 
     @functools.cached_property
@@ -83,7 +83,7 @@ def dataset_input(record: DatasetRecord) -> DatasetInput:
         source_type="local",
         source=record.source,
     )
-    tags = [InputTag(_CONTEXT_TAG, record.context), InputTag(_IMAGES_TAG, str(record.n_images))]
+    tags = [InputTag(CONTEXT_TAG, record.context), InputTag(IMAGES_TAG, str(record.n_images))]
     return DatasetInput(dataset, tags)
 
 
@@ -105,10 +105,13 @@ def read_run(run: Run) -> RunRecord:
 def _read_dataset(entry: DatasetInput) -> DatasetRecord:
     """A split read back from MLflow."""
     tags = {tag.key: tag.value for tag in entry.tags}
-    context = tags.get(_CONTEXT_TAG, "")
-    name = entry.dataset.name.removesuffix(f"/{context}")
-    n_images = int(tags.get(_IMAGES_TAG, "0"))
-    return DatasetRecord(name, entry.dataset.digest, context, entry.dataset.source, n_images)
+    own = entry.dataset
+    return make_dataset_record(own.name, own.digest, own.source, tags.get(CONTEXT_TAG, ""), tags.get(IMAGES_TAG, "0"))
+
+
+def make_dataset_record(name: str, digest: str, source: str, context: str, n_images: str) -> DatasetRecord:
+    """A split from the texts that MLflow holds of it; see `dataset_input`."""
+    return DatasetRecord(name.removesuffix(f"/{context}"), digest, context, source, int(n_images))
 
 
 def _chunks(texts: Mapping[str, str]) -> Iterator[list[tuple[str, str]]]:

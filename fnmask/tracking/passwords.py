@@ -1,5 +1,6 @@
 """Database addresses in settings, without their passwords: runs are shown to more people than databases are."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,3 +43,13 @@ def _hide_in_address(text: str) -> str:
     if url.password is None and not secret:
         return text
     return url.difference_update_query(secret).render_as_string(hide_password=True)
+
+
+def hide_in_text(text: str) -> str:
+    """A text of several words with `***` for every password in an address.
+
+    Example:
+        >>> hide_in_text("stored in postgresql://ann:secret@host/trials today")
+        'stored in postgresql://ann:***@host/trials today'
+    """
+    return re.sub(r"\S+://\S+", lambda found: _hide_in_address(found[0]), text)

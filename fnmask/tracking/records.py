@@ -6,11 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 
-class SweepNotFoundError(LookupError):
+class NotFoundError(LookupError):
+    """The store has not what was asked for, in words for a person."""
+
+
+class SweepNotFoundError(NotFoundError):
     """There is no sweep, none of the given name, or nothing left of it to read."""
 
 
-class ExperimentNotFoundError(LookupError):
+class RunNotFoundError(NotFoundError):
+    """There is no run of the given id, or several begin with it."""
+
+
+class ExperimentNotFoundError(NotFoundError):
     """There is no experiment of the given name."""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, Protocol, get_args
 
 Outcome = Literal[
@@ -64,6 +65,9 @@ def status_of(outcome: str) -> RunStatus:
     return _STATUS_OF.get(outcome, "FAILED")
 
 
+NO_TAGS: Mapping[str, str] = MappingProxyType({})
+
+
 class Tracker(Protocol):
     """Receives what one run reports. Four methods, so that another tracker is easy to write.
 
@@ -79,8 +83,11 @@ class Tracker(Protocol):
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set or overwrite short texts about the run."""
 
-    def finish(self, outcome: str, reason: str = "") -> None:
-        """Close the run with one of `OUTCOMES`, and in words why it ended so, when it did not end well."""
+    def finish(self, outcome: str, reason: str = "", tags: Mapping[str, str] = NO_TAGS) -> None:
+        """Close the run with one of `OUTCOMES`, and in words why it ended so, when it did not end well.
+
+        `tags` are set with the outcome, in the same call of a store.
+        """
 
 
 @dataclass
@@ -118,12 +125,12 @@ class MemoryTracker:
         """Set or overwrite tags."""
         self.tags.update(tags)
 
-    def finish(self, outcome: str, reason: str = "") -> None:
+    def finish(self, outcome: str, reason: str = "", tags: Mapping[str, str] = NO_TAGS) -> None:
         """Close the run."""
         self._check_open()
         status_of(outcome)
         self.outcome, self.reason = outcome, reason
-        self.tags.update({"fnmask.outcome": outcome, "fnmask.reason": reason})
+        self.tags.update({**tags, "fnmask.outcome": outcome, "fnmask.reason": reason})
 
     def latest(self) -> dict[str, float]:
         """The last recorded value of every metric."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fnmask.tracking.lineage import code_revision, lineage_params, lineage_tags
+from fnmask.tracking import lineage
+from fnmask.tracking.lineage import code_digest, code_revision, lineage_params, lineage_tags
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -52,3 +53,35 @@ def test_versions() -> None:
     assert params["lineage.python"] == platform.python_version()
     assert params["lineage.mlflow"].startswith("3.")
     assert set(map(type, params.values())) == {str}
+
+
+def test_the_source_counts_as_far_as_it_computes(tmp_path, monkeypatch):
+    import fnmask
+
+    for place in ("compare/page.py", "engine/step.py", "fit.py"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_text("a = 1")
+    monkeypatch.setattr(fnmask, "__file__", str(tmp_path / "__init__.py"))
+
+    def digest():
+        code_digest.cache_clear()
+        return code_digest()
+
+    try:
+        before = digest()
+        (tmp_path / "compare" / "page.py").write_text("a = 2")
+        assert digest() == before
+        (tmp_path / "engine" / "step.py").write_text("a = 2")
+        assert digest() != before
+    finally:
+        code_digest.cache_clear()
+
+
+def test_ctrl_c_of_the_sweep_does_not_reach_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal sends it to the whole group of processes."""
+    (tmp_path / "git").write_text("#!/bin/sh\nps -o pgid= -p $$\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    told = lineage._git(tmp_path, "rev-parse")
+    assert told is not None
+    assert int(told) != os.getpgid(0)

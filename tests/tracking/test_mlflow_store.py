@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
+from sqlalchemy import Engine, event
 
 from fnmask.tracking.mlflow_run import MlflowTracker
 from fnmask.tracking.mlflow_store import MlflowStore
@@ -201,6 +203,7 @@ print(MlflowStore(root, "fnmask").open_sweep(study=sys.argv[2], tags={}, params=
 """
 
 
+@pytest.mark.slow
 def test_processes_may_open_a_new_store_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     processes = [
@@ -220,6 +223,25 @@ def test_processes_may_open_a_new_store_at_the_same_time(tmp_path: Path, monkeyp
         assert process.returncode == 0, told
     store = MlflowStore(tmp_path, "fnmask", create=False)
     assert {store.find_sweep(str(number)).tag("study") for number in range(3)} == {"0", "1", "2"}
+
+
+def test_runs_that_log_the_same_data_set_at_the_same_time_do_not_disturb_each_other(store: MlflowStore) -> None:
+    data = [DatasetRecord("camvid", "ab" * 16, "train", "/data", 5)]
+    others: list[MlflowTracker] = []
+
+    @event.listens_for(Engine, "after_cursor_execute")
+    def another_is_faster(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM datasets" in statement and not others:
+            others.append(None)  # type: ignore[arg-type]  # that one looks as well
+            others[0] = MlflowStore(store.root, "fnmask").start_run(
+                name="other", parent_run_id=None, params={}, tags={}, datasets=data
+            )
+
+    try:
+        ours = store.start_run(name="ours", parent_run_id=None, params={}, tags={}, datasets=data)
+    finally:
+        event.remove(Engine, "after_cursor_execute", another_is_faster)
+    assert [store.find_run(run.run_id).datasets for run in (ours, *others)] == [tuple(data)] * 2
 
 
 def test_reading_makes_no_experiment(store: MlflowStore) -> None:
