@@ -45,12 +45,22 @@ class ScalePixels(keras.layers.Layer):
         super().__init__(**kwargs)
         self.mode = mode
 
+    @property
+    def numbers(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Scale and offset of each channel, after a flip."""
+        return _SCALE[self.mode], _OFFSET[self.mode]
+
+    @property
+    def flips_channels(self) -> bool:
+        """Whether RGB becomes BGR first."""
+        return self.mode == "caffe"
+
     def call(self, images: Any) -> Any:
         """Returns the scaled images."""
-        if self.mode == "caffe":
+        if self.flips_channels:
             images = ops.flip(images, axis=-1)
-        scale = ops.convert_to_tensor(_SCALE[self.mode], dtype=images.dtype)
-        return images * scale + ops.convert_to_tensor(_OFFSET[self.mode], dtype=images.dtype)
+        scale, offset = (ops.convert_to_tensor(of, dtype=images.dtype) for of in self.numbers)
+        return images * scale + offset
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the shape of the input."""

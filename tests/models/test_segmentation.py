@@ -30,7 +30,7 @@ def images():
     return np.random.default_rng(0).uniform(0, 255, (1, 50, 64, 3)).astype("float32")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def free_memory():
     yield
     keras.backend.clear_session()
@@ -73,6 +73,7 @@ def test_builds_every_pair(encoder, encoders_built):
         assert model.output_shape == (None, None, None, 4), decoder
     # PSPNet alone is of a given size, which it pads.
     assert set(encoders_built) == {(encoder, (None, None, 3)), (encoder, (96, 96, 3))}
+    keras.backend.clear_session()
 
 
 def test_pads_and_crops_around_the_network(images):
@@ -133,6 +134,7 @@ def test_freeze_keeps_all_of_the_encoder_but_its_batch_norms():
     assert {"bn0", "decoder_stage0a_conv", "final_conv"} <= frozen
 
 
+@pytest.mark.slow
 def test_densenet_layers_lose_their_slashes(images):
     model = segmentation_model(num_classes=3, decoder="linknet", encoder="densenet121")
     assert model(images).shape == (1, 50, 64, 3)
