@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from fnmask.compare.rows import ComparisonTable, Row
 from fnmask.compare.runs import Sweep
-from fnmask.compare.table import ComparisonTable, Row
 from fnmask.compare.wording import label, signed
 from fnmask.metrics import slug
 
@@ -16,14 +16,15 @@ _MOST_BARS = 12
 def affected_figure(table: ComparisonTable) -> go.Figure | None:
     """IoU differences in points: a row for each masked class, a column for each class that it affects.
 
-    A row is the mean over all masked variants of that one target.
+    A row is the mean over all masked variants of that one target, those that the table leaves out too.
 
     Returns:
         None when fewer than two classes were masked by themselves.
     """
     by_target: dict[str, list[Row]] = {}
-    for row in table.rows:
-        if row.loss == "mask" and len(row.targets) == 1:
+    for row in (*table.rows, *table.left_out):
+        # What all are compared with would only add its difference to itself.
+        if row.loss == "mask" and row.control != "plain" and len(row.targets) == 1:
             by_target.setdefault(row.targets[0], []).append(row)
     if len(by_target) < 2:
         return None
@@ -50,19 +51,21 @@ def affected_figure(table: ComparisonTable) -> go.Figure | None:
 
 
 def misses_figure(sweep: Sweep, table: ComparisonTable, target: str) -> go.Figure | None:
-    """What the pixels of a target are called: a bar for plain and each variant of that target, by predicted class.
+    """What the pixels of a target are called, by predicted class.
+
+    A bar for what is compared with, and one for each variant of that target.
 
     Returns:
         None when the split shows no pixel of the target.
     """
     index, split = sweep.class_names.index(target), table.split
-    rows = [row for row in table.rows if row.loss != "plain" and row.targets == (target,)]
+    rows = [row for row in table.rows if row.control != "plain" and row.targets == (target,)]
     first = [row for row in rows if row.control or row.on_front]
     shown = (first + [row for row in rows if row not in first])[:_MOST_BARS]
     matrices = {row.variant: [one.total(split) for one in sweep.trials if one.variant == row.variant] for row in shown}
     used = {one.reference for one in sweep.trials if one.variant in matrices}
     plain = [own.total(split) for key, own in sweep.baselines.items() if key in used and split in own.matrices]
-    # "" is the plain control, which may be of another sweep.
+    # "" is what is compared with, which may be of another sweep.
     bars = {**({"": plain} if plain else {}), **matrices}
     shares = {name: _shares(own, index) for name, own in bars.items()}
     if not shares or any(np.isnan(own).any() for own in shares.values()):
@@ -72,7 +75,8 @@ def misses_figure(sweep: Sweep, table: ComparisonTable, target: str) -> go.Figur
     for other in order:
         name = sweep.class_names[other]
         figure.add_bar(
-            y=[label(name) or "plain" for name in shares], x=[100 * own[other] for own in shares.values()],
+            y=[label(name or sweep.against) or "plain" for name in shares],
+            x=[100 * own[other] for own in shares.values()],
             customdata=[[name] for name in shares], orientation="h",
             name=f"{label(name)} (found)" if other == index else label(name),
             marker={"color": "rgb({}, {}, {})".format(*sweep.classes.colors[other]),

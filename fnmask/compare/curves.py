@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from fnmask.compare.plots import TARGET_COLORS
+from fnmask.compare.rows import ComparisonTable, Row
 from fnmask.compare.runs import Sweep, Trial
-from fnmask.compare.table import ComparisonTable, Row
 from fnmask.compare.wording import label
 from fnmask.metrics import slug
 from fnmask.tracking.mlflow_store import MlflowStore
@@ -35,7 +35,7 @@ class VariantCurves:
 def load_curves(store: MlflowStore, sweep: Sweep, table: ComparisonTable) -> list[VariantCurves]:
     """Read the curves of at most eight variants from the store: controls, then the front, in the order of the table."""
     trials: dict[str, list[Trial]] = {}
-    for trial in sweep.trials:
+    for trial in sweep.all_trials:
         trials.setdefault(trial.variant, []).append(trial)
     rows = [row for row in table.rows if row.control] + [row for row in table.rows if row.on_front and not row.control]
     return [_load_variant(store, row, trials[row.variant]) for row in rows[:MOST]]

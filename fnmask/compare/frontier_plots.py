@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from fnmask.compare.plots import CONTROL_COLOR, TARGET_COLORS
-from fnmask.compare.table import ComparisonTable
+from fnmask.compare.rows import ComparisonTable
 from fnmask.compare.wording import label, signed, standing
 
 # Log-odds of the thresholds that are written beside the curve: t = 0.5, 0.73, 0.88, 0.95.
@@ -51,8 +51,9 @@ def frontier_figure(table: ComparisonTable, target: str) -> go.Figure | None:
             hovertemplate="plain, as trained<br>%{x:.1f}, %{y:.1f}<extra></extra>",
         )  # fmt: skip
         for name, color, symbol, own in (
-            ("masked", TARGET_COLORS[0], "circle", [row for row in rows if row.loss != "downweight"]),
+            ("masked", TARGET_COLORS[0], "circle", [row for row in rows if row.loss == "mask"]),
             ("down-weighted", TARGET_COLORS[1], "diamond", [row for row in rows if row.loss == "downweight"]),
+            ("moved threshold", TARGET_COLORS[2], "triangle-up", [row for row in rows if row.loss == "threshold"]),
         ):
             if not own:
                 continue

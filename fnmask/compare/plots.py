@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from fnmask.compare.differences import Difference
-from fnmask.compare.table import ComparisonTable, Row
+from fnmask.compare.rows import ComparisonTable, Row
 from fnmask.compare.wording import label, percent, seeds_text, signed
 
 # After Okabe and Ito, told apart with color-blind eyes; middle tones, to be seen on white and on black.
@@ -30,18 +30,23 @@ def pareto_figure(table: ComparisonTable) -> go.Figure:
     numbers = {row.variant: str(index) for index, row in enumerate(front_rows(table), start=1)}
     figure.add_hline(y=0, line={"width": 1, "color": CONTROL_COLOR, "dash": "dot"})
     figure.add_vline(x=0, line={"width": 1, "color": CONTROL_COLOR, "dash": "dot"})
+    # Whose losses all count is called plain whatever its label.
+    against = next((label(row.variant) for row in table.rows if row.control == "plain" and row.loss != "plain"), "")
     targets = list(dict.fromkeys(", ".join(row.targets) for row in rated))
     for index, target in enumerate(targets):
         rows = [row for row in rated if ", ".join(row.targets) == target]
         color = TARGET_COLORS[index % len(TARGET_COLORS)]
         rivals = [row for row in rows if row.loss == "downweight"]
-        others = [row for row in rows if row.loss != "downweight"]
+        moved = [row for row in rows if row.loss == "threshold"]
+        others = [row for row in rows if row.loss not in ("downweight", "threshold")]
         _add_front(figure, rows, name="front" if len(targets) == 1 else f"front {label(target)}", color=color)
         _add_points(figure, others, numbers, name=f"target {label(target)}", color=color)
         _add_points(figure, rivals, numbers, name=f"down-weighted {label(target)}", color=color, symbol="diamond")
+        _add_points(figure, moved, numbers, name=f"moved threshold {label(target)}", color=color, symbol="triangle-up")
     figure.add_scatter(
-        x=[0], y=[0], mode="markers+text", text=["plain"], textposition="bottom right", name="plain control",
-        marker={"symbol": "square", "size": 12, "color": CONTROL_COLOR}, hovertemplate="plain control<extra></extra>",
+        x=[0], y=[0], mode="markers+text", text=[against or "plain"], textposition="bottom right",
+        name=against or "plain control", marker={"symbol": "square", "size": 12, "color": CONTROL_COLOR},
+        hovertemplate=f"{against or 'plain control'}<extra></extra>",
     )  # fmt: skip
     figure.update_layout(
         xaxis={"title": {"text": "target cost, IoU points (less is better)"}, "zeroline": False},

@@ -51,6 +51,8 @@ function sortRows(table) {
   body.append(...rows);
 }
 
+const ink = () => getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
+
 // Points, bars and lines carry their variant in customdata; "" is the plain control wherever it comes from.
 function withoutHidden(trace) {
   const named = trace.customdata?.map((own) => own[0]);
@@ -58,6 +60,11 @@ function withoutHidden(trace) {
   const kept = named.map(isShown);
   const pick = (value) => Array.isArray(value) && value.length === kept.length ? value.filter((_, i) => kept[i]) : value;
   const shown = Object.fromEntries(Object.entries(trace).map(([key, value]) => [key, pick(value)]));
+  if (trace.dimensions) {
+    shown.dimensions = trace.dimensions.map((axis) => ({...axis, values: pick(axis.values)}));
+    shown.line = {...trace.line, color: pick(trace.line.color)};
+    shown.labelfont = shown.tickfont = {color: ink()};
+  }
   if (trace.marker) shown.marker = {...trace.marker, size: pick(trace.marker.size)};
   for (const bars of ["error_x", "error_y"]) if (trace[bars]) shown[bars] = {...trace[bars], array: pick(trace[bars].array)};
   return shown;
@@ -67,7 +74,10 @@ function draw() {
   const style = getComputedStyle(document.documentElement);
   const color = (name) => style.getPropertyValue(name).trim();
   const ink = color("--ink"), line = color("--line");
-  const options = {responsive: true, displaylogo: false, modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]]};
+  const options = {
+    responsive: true, displaylogo: false, toImageButtonOptions: {format: "svg"},
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
+  };
   for (const [id, figure] of Object.entries(figures)) {
     // Zoom and legend stay as they are while variants come and go.
     const layout = {...structuredClone(figure.layout), uirevision: "kept"};

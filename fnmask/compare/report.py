@@ -14,9 +14,14 @@ from fnmask.compare.affected import affected_figure, misses_figure
 from fnmask.compare.curves import VariantCurves, curves_figure
 from fnmask.compare.differences import Difference
 from fnmask.compare.frontier_plots import frontier_figure
+from fnmask.compare.importance import Importance, importance_figure, importance_of
+from fnmask.compare.parallel import parallel_figure, settings_without_axis
+from fnmask.compare.pictures import Shown
+from fnmask.compare.pictures_html import pictures_html
 from fnmask.compare.plots import front_rows, pareto_figure
-from fnmask.compare.runs import Sweep
-from fnmask.compare.table import ComparisonTable
+from fnmask.compare.rows import ComparisonTable
+from fnmask.compare.runs import GAIN, Sweep
+from fnmask.compare.settings import settings_of
 from fnmask.compare.table_html import table_html
 from fnmask.compare.verdict import verdict
 from fnmask.compare.wording import explanation, percent, seeds_text, signed
@@ -39,35 +44,58 @@ _CURVES_NOTE = (
     "The controls and the variants on the front: mean over seeds, in the shade the lowest to the highest. Readings are "
     "taken after every epoch on val, whatever the mask did in it."
 )
+_PARALLEL_NOTE = (
+    "A line for each variant, averaged over seeds: first the settings in which they differ, then readings. Drag along "
+    "an axis to see the lines through a part of it alone, and its name to move it."
+)
+_IMPORTANCE_NOTE = (
+    "How much of the spread of the gain between the {} variants goes with each setting. fANOVA looks at all of it, "
+    "PED-ANOVA at what sets the best tenth apart. Whiskers: 5th to 95th percentile over ten draws of the variants with "
+    "replacement; where they are long, so few variants do not tell. A setting matters within the values tried."
+)
 _HIDDEN_SETTINGS = ("lineage.",)
 
 
-def build_report(sweep: Sweep, tables: Mapping[str, ComparisonTable], curves: Sequence[VariantCurves] = ()) -> str:
+def build_report(
+    sweep: Sweep,
+    tables: Mapping[str, ComparisonTable],
+    curves: Sequence[VariantCurves] = (),
+    pictures: Sequence[Shown] = (),
+) -> str:
     """The page.
 
     Args:
         sweep: what was compared.
         tables: by split, the main one first; at least one.
         curves: of the variants that are shown over their epochs.
+        pictures: images on which the variants differ most.
 
     Returns:
         HTML of about 5 MB, nearly all of it the plotting library, which lies inside the page once.
     """
     main = next(iter(tables.values()))
-    figures, sections = _sections(sweep, tables, curves)
+    figures, sections = _sections(sweep, tables, curves, pictures_html(sweep, pictures))
     return Template(_read("report.html")).substitute(
         title=escape(f"Loss variants compared: {sweep.study}"),
         subtitle=escape(_subtitle(sweep)),
         verdict="".join(f"<p>{escape(sentence)}</p>" for sentence in verdict(sweep, main)),
+        notes="".join(f"<li>{escape(note)}</li>" for note in sweep.notes),
         sections="\n".join(sections),
-        facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in _facts(sweep).items()),
+        facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts_of(sweep).items()),
         settings=_settings(sweep),
         plotly_js=get_plotlyjs(),
         css=_read("report.css"),
-        js=_read("report.js"),
+        js=_read("report.js") + "\n" + _read("pictures.js"),
         # Inside a script element "</script" in a label would end it, and "<!--" would keep it from ending.
         figures=json.dumps({name: json.loads(own.to_json()) for name, own in figures.items()}).replace("<", "\\u003c"),
     )
+
+
+def page_figures(
+    sweep: Sweep, tables: Mapping[str, ComparisonTable], curves: Sequence[VariantCurves] = ()
+) -> dict[str, go.Figure]:
+    """The pictures of the page by the ids of their places."""
+    return _sections(sweep, tables, curves, "")[0]
 
 
 def _read(name: str) -> str:
@@ -75,7 +103,7 @@ def _read(name: str) -> str:
 
 
 def _sections(
-    sweep: Sweep, tables: Mapping[str, ComparisonTable], curves: Sequence[VariantCurves]
+    sweep: Sweep, tables: Mapping[str, ComparisonTable], curves: Sequence[VariantCurves], pictures: str
 ) -> tuple[dict[str, go.Figure], list[str]]:
     """Pictures by the id of their place, and the sections that hold these places."""
     main = next(iter(tables.values()))
@@ -104,7 +132,7 @@ def _sections(
         if misses is not None:
             figures[f"misses-{index}"] = misses
             note = (
-                f"The {target} row of the confusion matrix, averaged over seeds: above the plain control, below it "
+                f"The {target} row of the confusion matrix, averaged over seeds: above {sweep.compared_with}, below it "
                 "what each variant does with the same pixels."
             )
             sections.append(_section(f"Where the {target} pixels went", f"misses-{index}", note))
@@ -112,8 +140,26 @@ def _sections(
     if over_epochs is not None:
         figures["curves"] = over_epochs
         sections.append(_section("Over the epochs", "curves", _CURVES_NOTE))
+    settings = settings_of(sweep, main)
+    over_settings = parallel_figure(settings)
+    if over_settings is not None:
+        figures["parallel"] = over_settings
+        without = settings_without_axis(settings)
+        told = f" More axes cannot be told apart; none is of {', '.join(without)}." if without else ""
+        sections.append(_section("What was varied, and what came of it", "parallel", _PARALLEL_NOTE + told))
+        sections.append(_importance_section(importance_of(settings), figures))
+    sections += [pictures] if pictures else []
     sections += [_table_section(sweep, table) for table in tables.values() if table is not main]
     return figures, sections
+
+
+def _importance_section(importance: Importance, figures: dict[str, go.Figure]) -> str:
+    """The section on importance, and its picture; in its place why there is none."""
+    title, figure = "Which setting matters most for the gain of the others", importance_figure(importance)
+    if figure is None:
+        return f'<section><h2>{title}</h2><p class="soft">Not shown: {escape(importance.reason)}</p></section>'
+    figures["importance"] = figure
+    return _section(title, "importance", _IMPORTANCE_NOTE.format(importance.n_settings))
 
 
 def _section(title: str, place: str, note: str, *, after: str = "") -> str:
@@ -149,18 +195,22 @@ def _subtitle(sweep: Sweep) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _facts(sweep: Sweep) -> dict[str, str]:
+def facts_of(sweep: Sweep) -> dict[str, str]:
     """What a reader needs to judge or repeat the comparison."""
     record = sweep.record
     facts = {"study": sweep.study, "run of the sweep": record.run_id, "date": _date(sweep)}
     if sweep.where:
         facts["trials that count"] = f"controls, and those where {sweep.where}"
+    if sweep.against:
+        facts["compared with"] = sweep.against
+    if sweep.metric != GAIN:
+        facts["ranked by"] = sweep.metric
     facts["trials"] = ", ".join(f"{count} {outcome}" for outcome, count in sorted(sweep.outcomes.items()))
     facts["seeds"] = ", ".join(dict.fromkeys(trial.seed for trial in sweep.trials))
     for dataset in sweep.datasets:
         name = f"data, {dataset.context}"
         facts[name] = f"{dataset.name}, {dataset.n_images} images, digest {dataset.digest[:12]}, {dataset.source}"
-    shared = _shared_params(sweep)
+    shared = sweep.shared_params
     for title, prefix in (("model", "backbone."), ("budget of a trial", "trainer."), ("study settings", "study.")):
         settings = {**_with_prefix(record.params, prefix), **_with_prefix(shared, prefix)}
         if settings:
@@ -175,15 +225,9 @@ def _with_prefix(params: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {key.removeprefix(prefix): value for key, value in params.items() if key.startswith(prefix)}
 
 
-def _shared_params(sweep: Sweep) -> dict[str, str]:
-    """The settings that have one value in all trials."""
-    first, *others = (trial.params for trial in sweep.trials)
-    return {key: text for key, text in first.items() if all(params.get(key) == text for params in others)}
-
-
 def _settings(sweep: Sweep) -> str:
     """Rows of the shared settings."""
-    shared = sorted(_shared_params(sweep).items())
+    shared = sorted(sweep.shared_params.items())
     pairs: Iterable[tuple[str, str]] = ((k, v) for k, v in shared if not k.startswith(_HIDDEN_SETTINGS))
     return "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in pairs)
 

@@ -1,5 +1,6 @@
 """A sweep and its finished trials as plain values: what a comparison is made of."""
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,12 @@ from fnmask.tracking.records import DatasetRecord, RunRecord
 
 SPLITS = ("test", "val")
 
-Loss = Literal["plain", "downweight", "mask"]
+# What variants are ranked by unless something else is asked for.
+GAIN = "others_gain"
+# Where less is better.
+LESS_IS_BETTER = ("target_cost",)
+
+Loss = Literal["plain", "downweight", "mask", "threshold"]
 
 
 @dataclass(frozen=True)
@@ -26,17 +32,21 @@ class Trial:
         variant: label of the loss variant and the weighting, the same over seeds.
         control: name of the control, such as `"plain"` or `"class_downweight"`; `""` for a trial of the search, which
             may have the loss of a control too.
-        loss: `"plain"`, `"downweight"` when all pixels of the target weigh less, `"mask"` for all others.
+        loss: `"plain"`, `"downweight"` when all pixels of the target weigh less, `"threshold"` for a network whose
+            threshold was moved after training, `"mask"` for all others.
         seed: of the run.
         targets: names of the classes whose false negatives the loss lets off; empty for plain.
         reference: digest of seed, backbone and data. Trials are compared with the plain control of the same one.
-        matrices: by split, `(N, C, C)` int64 pixel counts `[image, true, predicted]`.
+        matrices: by split, `(N, C, C)` int64 pixel counts `[image, true, predicted]`; of thousands of trials read from
+            the store whenever they are asked for.
         params: the resolved configuration.
         images: by split, digest of the image ids and of the labels in each.
         masked_fraction: share of the weight of the target's training pixels that the mask took off in the last epoch;
             NaN when not logged.
         duration_s: wall time of the run; NaN while it is open.
         frontiers: by split, what other thresholds on a plain control's logits give; none of any other run.
+        totals: by split, the sum of the matrices, where those are not held.
+        data: name and digest of the training split; empty when not recorded.
     """
 
     run_id: str
@@ -53,9 +63,13 @@ class Trial:
     masked_fraction: float = math.nan
     duration_s: float = math.nan
     frontiers: Mapping[str, FrontierFile] = field(default_factory=dict)
+    data: str = ""
+    totals: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
     def total(self, split: str) -> NDArray[np.int64]:
         """The `(C, C)` confusion matrix of a whole split."""
+        if split in self.totals:
+            return self.totals[split]
         total: NDArray[np.int64] = self.matrices[split].sum(axis=0)
         return total
 
@@ -74,9 +88,13 @@ class Sweep:
         datasets: the splits that the trials used.
         others: names of the other sweeps whose trials are compared with this one's.
         where: the filter that the trials were chosen by, empty for all.
+        metric: key of the column that variants are ranked by.
+        against: the variant that all others are compared with, whose trials have the control `"plain"`; empty for the
+            plain control itself.
+        plain: the plain control of each reference, where others are compared with another variant.
         n_without_files: finished trials that are left out because their files are gone.
-        n_of_other_images: finished trials that are left out because they were measured on other images, or on the same
-            at another size, than most.
+        notes: on what could not be compared, or not with all: which trials, and why.
+        experiment: of MLflow, that holds the sweep.
     """
 
     record: RunRecord
@@ -87,8 +105,32 @@ class Sweep:
     datasets: tuple[DatasetRecord, ...]
     others: tuple[str, ...] = ()
     where: str = ""
+    metric: str = GAIN
+    against: str = ""
+    plain: Mapping[str, Trial] = field(default_factory=dict)
     n_without_files: int = 0
-    n_of_other_images: int = 0
+    notes: tuple[str, ...] = ()
+    experiment: str = "fnmask"
+
+    @functools.cached_property
+    def all_trials(self) -> tuple[Trial, ...]:
+        """The trials, and the controls from earlier sweeps that they are compared with."""
+        return tuple({one.run_id: one for one in (*self.baselines.values(), *self.trials)}.values())
+
+    @property
+    def experiment_words(self) -> tuple[str, ...]:
+        """What names the experiment on a command line."""
+        return () if self.experiment == "fnmask" else ("--experiment", self.experiment)
+
+    @property
+    def plain_controls(self) -> Mapping[str, Trial]:
+        """The plain control of each reference, whatever is compared with."""
+        return self.plain or self.baselines
+
+    @property
+    def compared_with(self) -> str:
+        """What differences are taken against, in words."""
+        return self.against or "the plain control"
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -100,12 +142,18 @@ class Sweep:
         """Name of the study, or of all of them."""
         return " + ".join([self.record.tag("study") or self.record.name, *self.others])
 
-    @property
+    @functools.cached_property
     def splits(self) -> tuple[str, ...]:
-        """The splits that every trial has, the main one first: test when there, else val."""
-        return tuple(split for split in SPLITS if all(split in trial.matrices for trial in self.trials))
+        """The splits that every trial and control has, the main one first: test when there, else val."""
+        return tuple(split for split in SPLITS if all(split in trial.matrices for trial in self.all_trials))
 
-    @property
+    @functools.cached_property
+    def shared_params(self) -> dict[str, str]:
+        """The settings that have one value in all trials."""
+        first, *others = (trial.params for trial in self.trials)
+        return {key: text for key, text in first.items() if all(params.get(key) == text for params in others)}
+
+    @functools.cached_property
     def only_targets(self) -> tuple[str, ...]:
         """The targets of the sweep when all its trials share them, else empty."""
         found = {trial.targets for trial in self.trials if trial.targets}

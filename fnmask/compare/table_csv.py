@@ -4,14 +4,17 @@ import csv
 import io
 import math
 
-from fnmask.compare.table import DIFFERENCE_COLUMNS, VALUE_COLUMNS, ComparisonTable, Spread
+from fnmask.compare.rows import DIFFERENCE_COLUMNS, VALUE_COLUMNS, ComparisonTable, Spread
 
 # Seconds by name, and a rate that has no unit.
 _OWN_UNIT = ("duration_s", "exchange_rate")
 
 
 def table_csv(table: ComparisonTable) -> str:
-    """The table as CSV: mean, least and most over seeds; differences with 95 % intervals, alone and in the page."""
+    """The table as CSV: mean, least and most over seeds; differences with 95 % intervals, alone and in the page.
+
+    Variants that the page leaves out come last, without intervals.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     header = ["variant", "control", "target", "n_seeds", "on_front"]
@@ -25,8 +28,8 @@ def table_csv(table: ComparisonTable) -> str:
             header += [f"{name}_percent", f"{name}_percent_min", f"{name}_percent_max"]
             header += _delta_header(f"{name}_delta_points")
     writer.writerow(header)
-    for row in table.rows:
-        cells = [row.variant, row.control, " ".join(row.targets), str(len(row.seeds)), str(int(row.on_front))]
+    for row in (*table.rows, *table.left_out):
+        cells = [row.variant, row.control, ", ".join(row.targets), str(len(row.seeds)), str(int(row.on_front))]
         for key in table.columns:
             spread = row.values.get(key, Spread())
             numbers = [] if key in DIFFERENCE_COLUMNS else [spread.mean]

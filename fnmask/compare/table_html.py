@@ -4,7 +4,7 @@ import math
 from html import escape
 
 from fnmask.compare.columns import class_columns
-from fnmask.compare.table import DIFFERENCE_COLUMNS, STANDING_COLUMNS, VALUE_COLUMNS, ComparisonTable, Row
+from fnmask.compare.rows import DIFFERENCE_COLUMNS, STANDING_COLUMNS, VALUE_COLUMNS, ComparisonTable, Row
 from fnmask.compare.wording import ABSENT, interval_text, mark, percent, signed, standing
 
 _UNITS = {"duration_s": "s", "exchange_rate": "points per point"}
@@ -13,7 +13,10 @@ _UNITS = {"duration_s": "s", "exchange_rate": "points per point"}
 def table_html(table: ComparisonTable) -> str:
     """A `table` element; each cell says its value, the difference to plain, and the interval of that."""
     classes = class_columns(table.class_names)
-    heads = "".join(_head(key, heading, is_class=key in classes) for key, heading in table.columns.items())
+    heads = "".join(
+        _head(key, heading, is_class=key in classes, is_metric=key == table.metric)
+        for key, heading in table.columns.items()
+    )
     body = "\n".join(_row(row, table) for row in table.rows)
     name = f"Loss variants on {table.split}"
     return (
@@ -23,10 +26,11 @@ def table_html(table: ComparisonTable) -> str:
     )
 
 
-def _head(key: str, heading: str, *, is_class: bool) -> str:
+def _head(key: str, heading: str, *, is_class: bool, is_metric: bool) -> str:
     """A column head with its unit; those of classes say that they are IoU."""
     unit = _UNITS.get(key, "IoU, %" if is_class else "points" if key in DIFFERENCE_COLUMNS else "%")
-    return f'<th scope="col" data-key="{escape(key)}"{_rule(key)}>{escape(heading)}<small>{unit}</small></th>'
+    told = f"{unit}, ranks the variants" if is_metric else unit
+    return f'<th scope="col" data-key="{escape(key)}"{_rule(key)}>{escape(heading)}<small>{told}</small></th>'
 
 
 def _rule(key: str) -> str:

@@ -9,8 +9,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from fnmask.compare.rows import TRADEOFF_COLUMNS, ComparisonTable, Row
 from fnmask.compare.runs import Sweep
-from fnmask.compare.table import TRADEOFF_COLUMNS, ComparisonTable, Row
 from fnmask.compare.verdict import verdict
 from fnmask.compare.wording import explanation, mark, percent, plus_minus, signed
 from fnmask.metrics import slug
@@ -51,7 +51,11 @@ def comparison_renderable(sweep: Sweep, table: ComparisonTable, *, width: int) -
     rows = shown_rows(table)
     parts: list[Table | Text] = [_tradeoff_table(sweep, table, rows, narrow=width < _WIDE)]
     parts += _class_tables(table, [row for row in rows if row.control or row.on_front], width)
-    if len(rows) < len(table.rows):
+    if table.left_out:
+        parts.append(
+            Text(f"{len(table.rows) - len(rows)} more variants are in the page, all of them in the CSV file.\n")
+        )
+    elif len(rows) < len(table.rows):
         parts.append(Text(f"{len(table.rows) - len(rows)} more variants are in the page and the CSV file.\n"))
     parts += [Text("\n".join(verdict(sweep, table)) + "\n"), Text(explanation(sweep, table), style="dim")]
     return Group(*parts)
@@ -69,9 +73,14 @@ def _tradeoff_table(sweep: Sweep, table: ComparisonTable, rows: Sequence[Row], *
     view = _new_table(f"Sweep {sweep.study} on {table.split}", "variant\n(* on the front)", narrow=narrow)
     view.add_column("seeds", justify="right", no_wrap=True)
     # The gain of the others is the difference of this column, so it can go when there is no room.
-    keys = [key for key in _HEADINGS if not (narrow and key == "miou_without_target")]
+    headings = dict(_HEADINGS)
+    if table.metric not in headings:
+        headings = {table.metric: table.columns[table.metric].replace(" ", "\n"), **headings}
+    keys = [key for key in headings if not (narrow and key == "miou_without_target")]
     for key in keys:
-        view.add_column(_HEADINGS[key], justify="right", no_wrap=True, min_width=0 if key in TRADEOFF_COLUMNS else 6)
+        view.add_column(
+            Text(headings[key]), justify="right", no_wrap=True, min_width=0 if key in TRADEOFF_COLUMNS else 6
+        )
     for row in rows:
         view.add_row(
             _label(row), str(len(row.seeds)), *(_cell(table, row, key, with_interval=not narrow) for key in keys)
@@ -93,7 +102,7 @@ def _class_tables(table: ComparisonTable, rows: Sequence[Row], width: int) -> li
         title = "IoU of every class" + (", continued" if parts else " (controls and front)")
         view = _new_table(title, "variant")
         for name in fitting:
-            view.add_column(name, justify="right", width=widths[name], overflow="fold")
+            view.add_column(Text(name), justify="right", width=widths[name], overflow="fold")
         for row in rows:
             view.add_row(_label(row), *(_cell(table, row, f"iou/{slug(name)}") for name in fitting))
         parts.append(view)
@@ -102,7 +111,9 @@ def _class_tables(table: ComparisonTable, rows: Sequence[Row], width: int) -> li
 
 def _new_table(title: str, first: str, *, narrow: bool = False) -> Table:
     """An empty table whose first column holds the variants."""
-    view = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=title, title_justify="left", pad_edge=False)
+    # As text: rich would read what stands in square brackets as markup.
+    heading = Text(title, style="table.title")
+    view = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=heading, title_justify="left", pad_edge=False)
     view.add_column(first, width=_VARIANT_WIDTH - 6 if narrow else _VARIANT_WIDTH, overflow="fold")
     return view
 

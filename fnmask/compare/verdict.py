@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
-from fnmask.compare.runs import Sweep
-from fnmask.compare.table import ComparisonTable, Row
-from fnmask.compare.wording import interval_text, percent, seeds_text, signed
+from fnmask.compare.moved import export_command
+from fnmask.compare.rows import ComparisonTable, Row
+from fnmask.compare.runs import GAIN, LESS_IS_BETTER, Sweep
+from fnmask.compare.wording import interval_text, metric_name, percent, seeds_text, signed
 
 # Points of target IoU that "at next to no cost" allows.
 _LITTLE = 1.0
@@ -16,26 +17,30 @@ _MOST = 3
 
 def verdict(sweep: Sweep, table: ComparisonTable) -> tuple[str, str, str]:
     """The sentences, claiming no more than the table shows."""
-    return _compared(sweep, table), _winners(table), _certainty(table)
+    return _compared(sweep, table), _winners(sweep, table), _certainty(table)
 
 
 def _compared(sweep: Sweep, table: ComparisonTable) -> str:
     """What was compared."""
-    masked = sum(row.loss == "mask" for row in table.rows)
-    others = sum(row.loss == "downweight" for row in table.rows)
+    every = (*table.rows, *table.left_out)
+    masked = sum(row.loss == "mask" for row in every)
+    others = sum(row.loss == "downweight" for row in every)
     targets = list(dict.fromkeys(name for row in table.rows for name in row.targets))
-    rivals = f" and {_count(others, 'class down-weighting')}" if others else ""
-    against = "against the plain control" if sweep.baselines else "without a plain control to compare with"
+    moved = sum(row.loss == "threshold" for row in table.rows)
+    told = [_count(masked, "masked loss", "es")]
+    told += [_count(others, "class down-weighting")] if others else []
+    told += [_count(moved, "moved threshold")] if moved else []
+    against = f"against {sweep.compared_with}" if sweep.baselines else "without a plain control to compare with"
     n_images = len(sweep.trials[0].matrices[table.split])
     data = ", ".join(dict.fromkeys(dataset.name for dataset in sweep.datasets))
     seeds = {seed for row in table.rows for seed in row.seeds}
     return (
-        f"{_count(masked, 'masked loss', 'es')}{rivals} for {_listed(targets) or 'no class'} {against}, "
+        f"{_listed(told)} for {_listed(targets) or 'no class'} {against}, "
         f"{seeds_text(len(seeds))}, {_count(n_images, f'{table.split} image')}{' of ' + data if data else ''}."
     )
 
 
-def _winners(table: ComparisonTable) -> str:
+def _winners(sweep: Sweep, table: ComparisonTable) -> str:
     """What wins, target by target: what another target costs and buys says nothing about this one."""
     if not any(row.loss == "mask" for row in table.rows):
         return "There is no masked variant to compare with the plain control yet."
@@ -48,7 +53,26 @@ def _winners(table: ComparisonTable) -> str:
         told = [f"{_listed(target)}: {one}" for target, one in zip(targets, told, strict=False)]
     rest = f" {len(targets) - _MOST} more targets are in the table." if len(targets) > _MOST else ""
     told = [one[0].upper() + one[1:] if len(targets) == 1 else one for one in told]
-    return " ".join(told) + rest + _against_threshold([row for row in rated if row.loss == "mask"], table)
+    told = [_by_metric(rated, table), *told] if table.metric != GAIN else told
+    return " ".join(told) + rest + _against_threshold(sweep, [row for row in rated if row.loss == "mask"], table)
+
+
+def _by_metric(rated: Sequence[Row], table: ComparisonTable) -> str:
+    """What is best by the reading that was asked for."""
+    heading, metric = metric_name(table), table.metric
+    known = [row for row in rated if not math.isnan(row.values[metric].mean)]
+    if not known:
+        return f"Nothing can be said by {heading}."
+    sign = -1 if metric in LESS_IS_BETTER else 1
+    best = max(known, key=lambda row: sign * row.values[metric].mean)
+    if metric in LESS_IS_BETTER:
+        return f"By {heading}, {best.variant} does best: {percent(best.values[metric].mean)} points."
+    delta = best.deltas[metric]
+    bounds = interval_text(delta, table.comparisons)
+    return (
+        f"By {heading}, {best.variant} does best: {percent(best.values[metric].mean)} %, {signed(delta.mean)} points"
+        f"{' ' + bounds if bounds else ''}."
+    )
 
 
 def _of_target(rows: Sequence[Row], table: ComparisonTable) -> str:
@@ -78,7 +102,7 @@ def _of_target(rows: Sequence[Row], table: ComparisonTable) -> str:
     return "; ".join(parts) + "."
 
 
-def _against_threshold(masked: Sequence[Row], table: ComparisonTable) -> str:
+def _against_threshold(sweep: Sweep, masked: Sequence[Row], table: ComparisonTable) -> str:
     """Whether training with a mask reaches more than the plain network with another threshold; empty if unknown."""
     told = [row for row in masked if row.deltas["frontier_iou"].knows_seeds]
     if not told:
@@ -90,9 +114,12 @@ def _against_threshold(masked: Sequence[Row], table: ComparisonTable) -> str:
         return f" Beyond what a threshold moved afterwards on the plain network reaches {plane}: {_first(beyond)}."
     best = max(told, key=lambda row: row.deltas["frontier_iou"].mean)
     distance = best.deltas["frontier_iou"]
+    command = export_command(sweep, best)
+    instead = "Take that threshold instead" if "--decision" in command else "The plain network as it is comes nearest"
     return (
         f" No mask is shown to reach more {plane} than the plain network does with a threshold moved afterwards; the "
         f"furthest is {best.variant}, {signed(distance.mean)} points {interval_text(distance, table.comparisons)}."
+        f"{f' {instead}: {command}' if command else ''}"
     )
 
 

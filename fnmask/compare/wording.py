@@ -3,8 +3,8 @@
 import math
 
 from fnmask.compare.differences import Difference
-from fnmask.compare.runs import Sweep
-from fnmask.compare.table import ComparisonTable, Row
+from fnmask.compare.rows import ComparisonTable, Row
+from fnmask.compare.runs import GAIN, Sweep
 
 ABSENT = "–"  # noqa: RUF001 - an en dash, as in printed tables
 _MINUS = "−"  # noqa: RUF001 - as wide as a plus sign
@@ -56,6 +56,12 @@ def label(name: str) -> str:
     return name.replace("&", "&amp;").replace("<", "&lt;")
 
 
+def metric_name(table: ComparisonTable) -> str:
+    """The column that the variants are ranked by: `target recall`, `IoU of road`."""
+    heading = table.columns[table.metric]
+    return f"IoU of {heading}" if table.metric.startswith("iou/") else heading
+
+
 def seeds_text(count: int) -> str:
     """`1 seed`, `3 seeds`."""
     return f"{count} seed" if count == 1 else f"{count} seeds"
@@ -63,25 +69,27 @@ def seeds_text(count: int) -> str:
 
 def explanation(sweep: Sweep, table: ComparisonTable) -> str:
     """How to read the numbers of the table."""
-    missing = sorted({trial.seed or "unknown" for trial in sweep.trials if trial.reference not in sweep.baselines})
     text = (
-        f"Split: {table.split}. IoU, precision and recall in percent. Differences in points against the plain control "
-        "of the same seed, backbone, data and base, averaged over seeds. With them the 95 % interval over seeds and "
-        f"images, corrected for the {table.comparisons} differences of the page (Bonferroni); a triangle where it "
+        f"Split: {table.split}. IoU, precision and recall in percent. Differences in points against "
+        f"{sweep.compared_with} of the same seed, backbone, data and base, averaged over seeds. With them the 95 % "
+        "interval over seeds and images, corrected for the "
+        f"{table.comparisons} differences of the page (Bonferroni); a triangle where it "
         "excludes 0. Target cost: IoU points that the target lost. Others' gain: mean IoU points that the other "
         "classes won."
     )
     if any(delta.is_measured and delta.n_seeds == 1 for row in table.rows for delta in row.deltas.values()):
         text += " Where there is one seed the interval is over images only and nothing is marked."
-    if missing:
-        text += f" No plain control for seed {', '.join(missing)}: its differences are missing."
     if table.split == "val" and any(trial.params.get("trainer.select") == "best" for trial in sweep.trials):
         text += " Trials are judged at their best epoch on val (trainer.select=best), so these numbers are optimistic."
+    if table.left_out:
+        best = "won the others most" if table.metric == GAIN else f"do best by {metric_name(table)}"
+        text += (
+            f" Shown are the controls, the front, and those that {best}: {len(table.rows)} of "
+            f"{len(table.rows) + len(table.left_out)} variants. The others are in the CSV file, without intervals, and "
+            "those shown are corrected for them too."
+        )
     if sweep.n_without_files:
         text += f" Finished trials left out because their files are gone: {sweep.n_without_files}."
-    if sweep.n_of_other_images:
-        text += (
-            " Finished trials left out because they were measured on other images, or at another size, than most: "
-            f"{sweep.n_of_other_images}."
-        )
+    for note in sweep.notes:
+        text += f" {note}"
     return text

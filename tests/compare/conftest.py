@@ -49,6 +49,7 @@ def add_trial(store: MlflowStore) -> AddTrial:
         splits: tuple[str, ...] = ("val", "test"),
         classes: ClassList = CLASS_LIST,
         params: Mapping[str, object] | None = None,
+        reference: str = "",
     ) -> str:
         tracker = store.start_run(
             name=f"trial {number}",
@@ -61,7 +62,7 @@ def add_trial(store: MlflowStore) -> AddTrial:
                 "fnmask.control": control,
                 "fnmask.seed": str(seed),
                 "fnmask.targets": "" if control == "plain" else targets,
-                "fnmask.reference": f"ref{seed}",
+                "fnmask.reference": reference or f"ref{seed}",
             },
             datasets=[DatasetRecord("toy", "ab" * 32, split, "made up", 2) for split in splits],
         )

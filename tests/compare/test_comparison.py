@@ -31,7 +31,7 @@ def parent(store: MlflowStore, add_trial: AddTrial) -> str:
 
 def test_everything_is_written_and_attached(store: MlflowStore, parent: str, tmp_path: Path) -> None:
     result = write_comparison(store, [], tmp_path / "out" / "deep")
-    assert set(result.paths) == {"report.html", "table.txt", "test.csv", "val.csv"}
+    assert set(result.paths) == {"report.html", "report.md", "report.json", "table.txt", "test.csv", "val.csv"}
     assert result.main.split == "test"
     assert result.paths["table.txt"].read_text() == result.table
     with result.paths["test.csv"].open(newline="") as file:
@@ -96,6 +96,18 @@ def test_command_refuses_in_one_line(
     assert "No mlflow.db" in capsys.readouterr().err
 
 
+def test_command_refuses_a_file_for_a_folder(
+    store: MlflowStore, parent: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(store.root)
+    Path("page.html").touch()
+    for given in ("page.html", "page.html/deeper"):
+        assert cli.main(["compare", "--output", given]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith("fnmask: The comparison cannot be written: ")
+        assert told.endswith(f"{given}'. Give another folder with --output DIR.\n")
+
+
 def test_command_makes_no_experiment_and_names_those_that_there_are(
     store: MlflowStore, parent: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -149,3 +161,11 @@ def test_comparing_needs_no_tensorflow(store: MlflowStore, parent: str) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=store.root, env=environment)
     assert result.stdout.splitlines()[-1] == "0 False False"
     assert result.stderr == ""
+
+
+def test_a_control_of_an_earlier_sweep_is_on_the_page(store: MlflowStore, add_trial: AddTrial, tmp_path: Path) -> None:
+    earlier = store.open_sweep(study="earlier", tags={}, params={})
+    add_trial(earlier, 0, "plain", PLAIN, control="plain")
+    add_trial(store.open_sweep(study="later", tags={}, params={}), 0, "soft", SOFT)
+    result = write_comparison(store, ["later"], tmp_path, attach=False)
+    assert [row.variant for row in result.main.rows] == ["plain", "soft"]

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fnmask.compare.comparison import write_comparison
 from fnmask.compare.loading import load_sweep
 from fnmask.compare.table import build_table
 from fnmask.compare.wording import explanation
 from fnmask.tracking.artifacts import ClassList, FrontierFile, pack_frontier
 from fnmask.tracking.mlflow_store import MlflowStore
+from fnmask.tracking.predictions import pack_pictures
 from fnmask.tracking.records import SweepNotFoundError
 
 AddTrial = Callable[..., str]
@@ -53,7 +55,9 @@ def test_newest_of_equal_trials_counts(store: MlflowStore, parent: str, add_tria
 def test_a_split_counts_only_when_all_trials_have_it(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
     add_trial(parent, 0, "plain", PLAIN, control="plain")
     add_trial(parent, 1, "soft", SOFT, splits=("val",))
-    assert load_sweep(store).splits == ("val",)
+    sweep = load_sweep(store)
+    assert sweep.splits == ("val",)
+    assert sweep.notes == ("Nothing is compared on test, since it is missing in 1 trial (soft).",)
 
 
 def test_control_of_an_earlier_sweep_is_used(store: MlflowStore, add_trial: AddTrial) -> None:
@@ -89,6 +93,8 @@ def test_where_chooses_trials_and_keeps_controls(store: MlflowStore, parent: str
     assert [trial.variant for trial in sweep.trials] == ["plain", "soft"]
     with pytest.raises(ValueError, match=r"does not understand the filter 'loss.alpha is low'.*params.`loss.alpha`"):
         load_sweep(store, where="loss.alpha is low")
+    with pytest.raises(SweepNotFoundError, match=r"no finished trial to compare \(trials: 3 complete\) where params"):
+        load_sweep(store, where="params.`loss.alpha` = '0.3'")
 
 
 def test_trials_on_other_images_are_left_out(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
@@ -98,8 +104,9 @@ def test_trials_on_other_images_are_left_out(store: MlflowStore, parent: str, ad
     add_trial(parent, 2, "soft at another size", larger)
     sweep = load_sweep(store)
     assert [trial.variant for trial in sweep.trials] == ["plain", "soft"]
-    assert sweep.n_of_other_images == 1
-    assert "at another size, than most: 1" in explanation(sweep, build_table(sweep, "test", resamples=20))
+    (note,) = sweep.notes
+    assert note.startswith("Left out, since they were measured on other images: 1 trial (soft at another size) with")
+    assert note in explanation(sweep, build_table(sweep, "test", resamples=20))
 
 
 def test_sweep_without_a_finished_trial(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
@@ -108,6 +115,19 @@ def test_sweep_without_a_finished_trial(store: MlflowStore, parent: str, add_tri
     add_trial(parent, 0, "soft", SOFT, outcome="failed:memory")
     with pytest.raises(SweepNotFoundError, match="1 failed:memory"):
         load_sweep(store, "s")
+
+
+@pytest.mark.parametrize(("trials", "shared"), [(("val", "test"), ("val",)), (("test",), ("test",))])
+def test_a_control_of_an_earlier_sweep_may_lack_a_split(
+    store: MlflowStore, add_trial: AddTrial, tmp_path: Path, trials: tuple[str, ...], shared: tuple[str, ...]
+) -> None:
+    earlier = store.open_sweep(study="earlier", tags={}, params={})
+    add_trial(earlier, 0, "plain", PLAIN, control="plain", splits=("val",))
+    add_trial(store.open_sweep(study="later", tags={}, params={}), 0, "soft", SOFT, splits=trials)
+    sweep = write_comparison(store, ["later"], tmp_path).sweep
+    assert sweep.splits == shared
+    assert ("test, since it is missing in 1 trial (plain)." in sweep.notes[0]) == (shared == ("val",))
+    assert bool(sweep.baselines) == (shared == ("val",))
 
 
 def test_different_classes_do_not_stand_in_one_table(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
@@ -199,3 +219,33 @@ def test_a_control_on_other_images_is_no_baseline(store: MlflowStore, add_trial:
     add_trial(earlier, 0, "plain", [[2 * count for count in row] for row in PLAIN], control="plain")
     add_trial(store.open_sweep(study="later", tags={}, params={}), 0, "soft", SOFT)
     assert load_sweep(store, "later").baselines == {}
+
+
+def test_a_class_may_have_a_comma_in_its_name(store: MlflowStore, parent: str, add_trial: AddTrial) -> None:
+    classes = ClassList(("road", "road, path", "car"), ((0, 0, 0),) * 3, None)
+    for number, targets in enumerate(("road, path", "car,road, path", "road,car", "")):
+        add_trial(parent, number, f"soft {number}", SOFT, targets=targets, classes=classes)
+    assert [trial.targets for trial in load_sweep(store).trials] == [
+        *(("road, path",), ("car", "road, path"), ("road", "car"), ()),
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"[]"])
+@pytest.mark.parametrize("name", ["confusion/test.npz", "classes.json", "frontier/test.npz", "predictions/test.npz"])
+def test_a_damaged_file_is_named_and_can_be_done_without(
+    store: MlflowStore, parent: str, add_trial: AddTrial, tmp_path: Path, name: str, content: bytes
+) -> None:
+    plain = add_trial(parent, 0, "plain", PLAIN, control="plain")
+    soft = add_trial(parent, 1, "soft", SOFT)
+    images = {
+        "pictures/test.npz": pack_pictures(["a"], np.zeros((1, 1, 2, 3), np.uint8), np.zeros((1, 1, 2), np.uint8))
+    }
+    store.attach(plain, images)
+    damaged = plain if name.startswith(("frontier", "predictions")) else soft
+    store.attach(damaged, {name: content})
+    with pytest.raises(
+        ValueError, match=rf"The file {name} of the run {damaged} is damaged \(.*Put it back, or delete"
+    ):
+        write_comparison(store, ["s"], tmp_path)
+    (files_of(store, damaged) / name).unlink()
+    assert write_comparison(store, ["s"], tmp_path).main.rows[0].variant == "plain"

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from hand_worked import DOWN, PLAIN, SOFT, sweep_of, trial
 
+from fnmask.compare.pictures import choose_images
 from fnmask.compare.report import build_report
 from fnmask.compare.runs import Sweep
 from fnmask.compare.table import build_table
+from fnmask.tracking.predictions import Predictions, pack_pictures, unpack_pictures
 
 pytestmark = pytest.mark.slow
 
@@ -44,8 +46,23 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sweep = made_up_sweep()
     tables = {split: build_table(sweep, split, resamples=100) for split in ("test", "val")}
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(build_report(sweep, tables), encoding="utf-8")
+    path.write_text(build_report(sweep, tables, pictures=made_up_pictures(sweep)), encoding="utf-8")
     return path
+
+
+def made_up_pictures(sweep):
+    """Two images of which the variants find another half."""
+    labels = np.zeros((2, 40, 60), np.uint8)
+    labels[:, 10:30] = 1
+    kept = unpack_pictures(pack_pictures(["street 1", "street 2"], np.full((2, 40, 60, 3), 120, np.uint8), labels))
+    weights = np.array([[1, 1, 1], [0, 1, 0], [1, 1, 1]], np.float32)
+    known = {"plain": (Predictions(kept.ids, labels, np.ones((3, 3), np.float32)), ())}
+    for number, name in enumerate(VARIANTS[1:4], start=1):
+        found = labels.copy()
+        found[:, 10 : 10 + 5 * number] = 0
+        found[1, :5] = 2
+        known[name] = (Predictions(kept.ids, found, weights), ("road",))
+    return choose_images(sweep, kept, known)
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +192,27 @@ def test_it_is_accessible_and_fits(open_page, scheme, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_name_of_one_long_word_is_broken(browser, tmp_path):
+    long = "road_" + 60 * "mask_"
+    sweep = sweep_of(
+        trial(0, "plain", PLAIN, control="plain", targets=(long,)),
+        trial(1, "soft " + long, SOFT, targets=(long,)),
+        class_names=("land", long, "car"),
+    )
+    labels = np.zeros((1, 40, 60), np.uint8)
+    kept = unpack_pictures(pack_pictures(["street"], np.zeros((1, 40, 60, 3), np.uint8), labels))
+    told = {name: (Predictions(kept.ids, labels, np.ones((3, 3), np.float32)), ()) for name in ("plain", "soft")}
+    path = tmp_path / "report.html"
+    tables = {"test": build_table(sweep, "test", resamples=20)}
+    path.write_text(build_report(sweep, tables, pictures=choose_images(sweep, kept, told)), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    # The variant's name stays in view while the table is scrolled: it must leave room for the numbers.
+    assert page.locator("table.variants tbody th").first.bounding_box()["width"] < 640
+    page.close()
+
+
 def test_it_prints_light_and_without_its_controls(open_page):
     page = open_page(color_scheme="dark")
     page.emulate_media(media="print")
@@ -183,3 +221,49 @@ def test_it_prints_light_and_without_its_controls(open_page):
     for event, theme in (("beforeprint", "light"), ("afterprint", "dark")):
         page.evaluate("name => window.dispatchEvent(new Event(name))", event)
         assert page.evaluate("document.documentElement.dataset.theme") == theme
+
+
+def test_the_slider_shows_two_views_of_an_image(open_page):
+    page = open_page(viewport={"width": 1280, "height": 900})
+    place, stage = page.locator("#picture-place"), page.locator("#picture-stage")
+    assert page.locator("#picture-image option").all_inner_texts() == ["street 2", "street 1"]
+    assert page.locator("#picture-variant option").all_inner_texts() == list(VARIANTS[1:4])
+    alt = "images => images.map(image => image.alt)"
+    assert stage.locator("img").evaluate_all(alt) == [
+        "street 2: prediction of down road", "pixels that are let off", "street 2: prediction of plain"
+    ]  # fmt: skip
+    told = page.locator("#picture-told").inner_text()
+    assert told == (
+        "street 2: plain 100.0 % of the pixels right; down road 75.0 % of the pixels right, 75.0 % of the target found."
+    )
+    # By keyboard, to the end: the left view covers all.
+    place.focus()
+    page.keyboard.press("End")
+    assert stage.evaluate("stage => stage.style.getPropertyValue('--place')") == "100%"
+    assert place.get_attribute("aria-valuetext") == "100 % prediction of plain"
+    page.keyboard.press("Home")
+    assert stage.locator(".left").evaluate("pane => getComputedStyle(pane).clipPath") == "inset(0px 100% 0px 0px)"
+    page.locator("#picture-marked").uncheck()
+    assert stage.locator(".marks").count() == 0
+    page.locator("#picture-marked").check()
+    page.locator("#picture-image").select_option("street 1")
+    page.locator("#picture-variant").select_option(ODD)
+    page.locator("#picture-left").select_option("image")
+    page.locator("#picture-right").select_option("label")
+    assert stage.locator("img").evaluate_all(alt) == ["street 1: label", "street 1: image"]
+    assert ODD in page.locator("#picture-told").inner_text()
+    # Every picture is one that the browser can show.
+    assert stage.locator("img").evaluate_all("images => images.every(image => image.naturalWidth === 60)")
+
+
+def test_paper_shows_every_image_in_a_row(open_page):
+    page = open_page()
+    page.emulate_media(media="print")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    strips = page.locator("#picture-strips > div")
+    assert strips.count() == 2
+    assert strips.first.locator("img:not(.marks)").count() == 4
+    assert strips.first.is_visible()
+    assert not page.locator("#picture-stage").is_visible()
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert strips.count() == 0

@@ -8,6 +8,7 @@ import pytest
 from hand_worked import CAR, DOWN, LAND, PLAIN, ROAD, SOFT, rows_by_name, sweep_of, table_of, trial
 from scipy.stats import ttest_rel
 
+from fnmask.compare.grounds import without_control
 from fnmask.compare.plots import front_rows
 from fnmask.compare.table import build_table
 from fnmask.compare.table_csv import table_csv
@@ -120,14 +121,15 @@ def test_front_holds_plain_when_nothing_is_free() -> None:
 
 
 def test_without_a_control_there_are_values_but_no_differences() -> None:
-    sweep = sweep_of(trial(0, "soft", SOFT))
+    alone = trial(0, "soft", SOFT)
+    sweep = replace(sweep_of(alone), notes=tuple(without_control([alone], {})))
     table = table_of(sweep, "test")
     row = table.rows[0]
     assert row.values["target_iou"].mean == pytest.approx(3000 / 55)
     assert math.isnan(row.deltas["target_iou"].mean)
     assert math.isnan(row.values["others_gain"].mean)
     text = comparison_text(sweep, table)
-    assert "No plain control for seed 0" in text
+    assert "No plain control with seed 0" in text
     assert "IoU of every class" not in text, "it would be empty"
     assert "cannot be rated" in text
 

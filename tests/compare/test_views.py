@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +67,13 @@ def test_csv_holds_every_class_with_its_difference() -> None:
     assert soft["n_seeds"] == "1"
 
 
+def test_csv_keeps_several_targets_apart() -> None:
+    names = ("land", "traffic light", "car")
+    trials = [trial(0, "plain", PLAIN, control="plain"), trial(1, "soft", SOFT, targets=names[1:])]
+    _, soft = csv.DictReader(io.StringIO(table_csv(table_of(sweep_of(*trials[1:], trials[0], class_names=names)))))
+    assert soft["target"] == "traffic light, car"
+
+
 def test_explanation_says_when_val_was_selected_on() -> None:
     best, last = {"trainer.select": "best"}, {"trainer.select": "last"}
     sweep = sweep_of(trial(0, "plain", PLAIN, control="plain", params=last), trial(1, "soft", SOFT, params=best))
@@ -85,3 +93,13 @@ def test_signed(value: float, text: str) -> None:
 
 def test_percent_writes_no_hyphen_for_minus() -> None:
     assert percent(-4.2) == "−4.2"  # noqa: RUF001
+
+
+def test_the_terminal_takes_no_name_for_markup() -> None:
+    names = ("land [m]", "road [/b]", "car [red]")
+    trials = [trial(0, "plain", PLAIN, control="plain"), trial(1, "soft [/i]", SOFT, targets=names[1:2])]
+    sweep = sweep_of(*trials, class_names=names)
+    sweep = replace(sweep, record=replace(sweep.record, tags={"fnmask.study": "run [v2] [/x]"}), metric="iou/road_b")
+    text = comparison_text(sweep, table_of(sweep), width=140)
+    for name in (*names, "soft [/i]", "Sweep run [v2] [/x] on test"):
+        assert name in text or name.replace(" ", "\n") in text, name
