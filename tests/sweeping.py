@@ -114,7 +114,13 @@ def run_sweep(root, *words, storage=None, **changes):
 
 
 def load_trials(name, storage):
-    return optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+    """Of a study at an address; no connection is left behind, since tests ask until something has happened."""
+    opened = optuna.storages.RDBStorage(storage)
+    try:
+        return optuna.load_study(study_name=name, storage=opened).get_trials(deepcopy=False)
+    finally:
+        opened.remove_session()
+        opened.engine.dispose()
 
 
 def check_books(root, name, storage, *, budget):

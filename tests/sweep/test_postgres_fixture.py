@@ -1,14 +1,21 @@
 """The server of `tests/postgres.py` keeps an Optuna study over a restart, at the same address."""
 
+import gc
+import time
+from contextlib import closing
+
 import optuna
 import pytest
 from optuna.storages import RDBStorage
 from postgres import MAX_CONNECTIONS, missing_packages, running_postgres
+from sweeping import load_trials
 
 if missing_packages():
     pytest.skip(f"not installed: {', '.join(missing_packages())}", allow_module_level=True)
 
 import psycopg2
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +42,35 @@ def test_a_study_outlives_a_restart(server, mode):
     for storage in (before, after):
         storage.remove_session()
         storage.engine.dispose()
+
+
+@pytest.fixture
+def rarely_collected():
+    """Python collects cycles seldom in a process that holds much, as one that has loaded TensorFlow."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_asking_for_trials_leaves_no_connection(server, rarely_collected):
+    url = server.url("asked")
+    with pytest.raises(KeyError):
+        load_trials("sweep", url)
+    storage = RDBStorage(url)
+    study = optuna.create_study(storage=storage, study_name="sweep")
+    assert [load_trials("sweep", url) for _ in range(3)] == 3 * [study.trials]
+    storage.remove_session()
+    storage.engine.dispose()
+
+    with closing(psycopg2.connect(url.replace("+psycopg2", ""))) as asking, asking.cursor() as cursor:
+        # The server ends a connection a moment after its client has closed it.
+        deadline_s = time.monotonic() + 10
+        left = None
+        while left != 1 and time.monotonic() < deadline_s:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = 'asked'")
+            (left,) = cursor.fetchone()
+            asking.rollback()
+    assert left == 1
 
 
 def test_a_restart_cuts_off_its_clients(server):
