@@ -13,7 +13,7 @@ def load_backend() -> str:
     Returns:
         What it runs on, such as `TensorFlow 2.21.0 on 2 CPU cores, no GPU`.
     """
-    with _stderr_kept(), _without("sklearn"):
+    with stderr_kept(), _without("sklearn"):
         import keras  # noqa: F401
         import tensorflow as tf
 
@@ -40,7 +40,7 @@ def _without(package: str) -> Iterator[None]:
 
 
 @contextmanager
-def _stderr_kept() -> Iterator[None]:
+def stderr_kept() -> Iterator[None]:
     """Hold back the process' standard error; print it after all when the block fails.
 
     TensorFlow's native libraries write there before any of their log levels is read.

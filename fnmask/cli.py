@@ -1,15 +1,18 @@
-"""The `fnmask` command: compare sweeps; `fnmask train` is `train.py` for an installed copy."""
+"""The `fnmask` command: check data, compare sweeps, use what they trained; `fnmask train` is `train.py` installed."""
 
 import argparse
+import gc
 import os
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-EXIT_REFUSED = 2
+from fnmask.data_commands import add_data_commands
+from fnmask.inference.commands import add_inference_commands
+from fnmask.project import DATABASE_NAME, find_root
 
-_DATABASE_NAME = "mlflow.db"
+EXIT_REFUSED = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,15 +32,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_code
 
 
-def find_root(start: Path) -> Path | None:
-    """The project root: the folder itself or its nearest parent that holds `mlflow.db`, or None."""
-    folders = [start.resolve(), *start.resolve().parents]
-    return next((folder for folder in folders if (folder / _DATABASE_NAME).is_file()), None)
-
-
 def report_dir(root: Path, study: str) -> Path:
     """Where the comparison of a study is written unless told otherwise: `mlruns/reports/<study>`."""
     return root / "mlruns" / "reports" / (re.sub(r"[^\w\-.]+", "_", study).strip(".") or "sweep")
+
+
+def browse_text(view_link: str | None) -> str:
+    """How to see the trials in MLflow's page: what to start, and the address of a sweep's own view, if it has one."""
+    server = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if server.startswith(("http:", "https:")):
+        from fnmask.tracking.passwords import hide_in_text
+
+        return f"Browse:  {hide_in_text(server).rstrip('/')}/{view_link or ''}"
+    return "Browse:  mlflow ui" + (f", then http://127.0.0.1:5000/{view_link}" if view_link else "")
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -67,6 +74,24 @@ def _build_parser() -> argparse.ArgumentParser:
         default="",
         help="only trials that fit, as in MLflow's search: \"params.`loss.alpha` = '0.25'\"; controls stay",
     )
+    compare.add_argument(
+        "--metric",
+        metavar="KEY",
+        default="others_gain",
+        help="column that ranks the variants, such as miou, target_iou or iou/road (default: %(default)s)",
+    )
+    compare.add_argument(
+        "--baseline",
+        metavar="VARIANT",
+        help="compare with this variant or control, such as class_downweight, instead of the plain control",
+    )
+    compare.add_argument(
+        "--images",
+        nargs="+",
+        choices=("png", "svg"),
+        default=(),
+        help="draw the pictures as files too (pip install 'fnmask[images]', and Chromium or Chrome)",
+    )
     compare.add_argument("--split", choices=("val", "test"), help="main split (default: test when there, else val)")
     compare.add_argument(
         "--output", type=Path, metavar="DIR", help="folder for the files (default: mlruns/reports/<study>)"
@@ -93,6 +118,8 @@ def _build_parser() -> argparse.ArgumentParser:
         "overrides", nargs="*", metavar="KEY=VALUE", help="what differs on this machine, such as dataset.root=PATH"
     )
     worker.set_defaults(command=_work)
+    add_inference_commands(commands)
+    add_data_commands(commands)
     # Only named here, for --help: its own words are Hydra's, which argparse would misread.
     commands.add_parser("train", help="one run, or with --multirun a sweep: train.py for an installed copy")
     return parser
@@ -126,7 +153,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     root = find_root(Path.cwd())
     if root is None and not os.environ.get("MLFLOW_TRACKING_URI"):
         return _refuse(
-            f"No {_DATABASE_NAME} in {Path.cwd()} or above it, so there is no sweep to compare. Go to the project "
+            f"No {DATABASE_NAME} in {Path.cwd()} or above it, so there is no sweep to compare. Go to the project "
             "root, or start a sweep: python train.py --multirun +sweeps=quickstart"
         )
     # Imported here: MLflow takes seconds, and --help should not wait for it.
@@ -137,21 +164,43 @@ def _compare(arguments: argparse.Namespace) -> int:
     from fnmask.tracking.mlflow_store import MlflowStore
     from fnmask.tracking.records import ExperimentNotFoundError, SweepNotFoundError
 
+    # All that a comparison reads it holds to its end: looking through it for garbage finds none.
+    gc.disable()
     try:
         store = MlflowStore(root or Path.cwd(), arguments.experiment, create=False)
         studies = [store.find_sweep(name) for name in arguments.sweep or [None]]
         output = arguments.output or report_dir(store.root, "+".join(study.tag("study") for study in studies))
         chosen = [study.run_id for study in studies]
-        result = write_comparison(store, chosen, output, where=arguments.where, split=arguments.split)
+        result = write_comparison(
+            store,
+            chosen,
+            output,
+            where=arguments.where,
+            split=arguments.split,
+            metric=arguments.metric,
+            baseline=arguments.baseline,
+            images=arguments.images,
+        )
     except (ExperimentNotFoundError, SweepNotFoundError, ValueError) as error:
         return _refuse(str(error))
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        return _refuse(f"The comparison cannot be written: {error}. Give another folder with --output DIR.")
+    finally:
+        gc.enable()
     console = Console()
     if console.is_terminal:
         console.print(comparison_renderable(result.sweep, result.main, width=max(80, console.width)))
     else:
         print(result.table, end="")
     print(f"\npage: {result.report}")
-    print(f"numbers: {', '.join(str(path) for name, path in result.paths.items() if name.endswith('.csv'))}")
+    others = (".csv", ".json", ".md")
+    print(f"numbers: {', '.join(str(path) for name, path in result.paths.items() if name.endswith(others))}")
+    drawn = [path for name, path in result.paths.items() if name.startswith("figures/")]
+    if drawn:
+        print(f"pictures: {len(drawn)} in {drawn[0].parent}")
+    if result.complaint:
+        print(f"fnmask: {result.complaint}", file=sys.stderr)
+    print(browse_text(result.view_link))
     return 0
 
 

@@ -7,7 +7,7 @@ missing folder. It imports no TensorFlow, so that a typing mistake is answered i
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
-from fnmask.binding import Bound, ConfigError, bind, suggest, validate, with_faults
-from fnmask.class_names import class_indices
+from fnmask.binding import Bound, ConfigError, bind, suggest, validate
+from fnmask.data.label_noise import LabelNoise
 from fnmask.data.source import DataSource
+from fnmask.data_nodes import bind_label_noise, build_source
 from fnmask.frozen_features import why_not_cached
 from fnmask.loss_nodes import bind_weighting, build_base_spec, build_loss_spec, check_loss_on_base
 from fnmask.losses.spec import BaseSpec, LossSpec
 from fnmask.metrics.readings import slug
-from fnmask.schema import DatasetConfig, OptimizerConfig, StudyConfig, TrackingConfig, TrainerConfig
+from fnmask.schema import AugmentationConfig, DatasetConfig, OptimizerConfig, StudyConfig, TrackingConfig, TrainerConfig
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class TrialConfig:
     backbone: Bound
     dataset: DatasetConfig
     source: DataSource
+    label_noise: LabelNoise
+    augmentation: AugmentationConfig
     loss: LossSpec
     base: BaseSpec
     weighting: Bound
@@ -72,7 +75,11 @@ class TrialConfig:
 
     @functools.cached_property
     def data_digest(self) -> str:
-        """Digest of the content of the data set; its files are read once in a process."""
+        """Digest of the content of the data set; its files are read once in a process.
+
+        Raises:
+            ConfigError: one of them cannot be read.
+        """
         own = {key: value for key, value in self.resolved["dataset"].items() if key not in DatasetConfig.model_fields}
         return _data_digest(json.dumps(own, sort_keys=True))
 
@@ -85,14 +92,17 @@ class TrialConfig:
 
 
 # What a comparison holds fixed: seed, network, data, the loss that a mask is put on, optimizer and training budget.
-REFERENCE_NODES = ("seed", "backbone", "dataset", "base", "optimizer", "trainer")
+REFERENCE_NODES = ("seed", "backbone", "dataset", "label_noise", "augmentation", "base", "optimizer", "trainer")
 
 MOVES_NOTHING = ("eval_batch_size", "test", "cache_features", "features_gib", "share_steps", "share_gib")
 
 NODES = (
-    *("seed", "root", "backbone", "dataset", "loss", "base", "weighting"),
+    *("seed", "root", "backbone", "dataset", "label_noise", "augmentation", "loss", "base", "weighting"),
     *("optimizer", "trainer", "tracking", "study"),
 )
+
+# What `train.py` takes beside a config, to repeat a run.
+SINGLE_RUN = ("from_run", "allow_differences")
 
 TRADEOFF_KEYS = (
     "tradeoff/others_gain",
@@ -109,7 +119,10 @@ def digest(content: Mapping[str, Any]) -> str:
 
 @functools.cache
 def _data_digest(own: str) -> str:
-    return build_source(json.loads(own)).digest()
+    try:
+        return build_source(json.loads(own)).digest()
+    except OSError as error:
+        raise ConfigError([f"dataset: a file of the set cannot be read: {error}."]) from error
 
 
 def check(cfg: DictConfig, choices: Mapping[str, str]) -> TrialConfig:
@@ -131,7 +144,8 @@ def check(cfg: DictConfig, choices: Mapping[str, str]) -> TrialConfig:
         except ConfigError as error:
             faults.extend(error.faults)
 
-    unknown = [key for key in node if key not in NODES]
+    faults += single_run_faults(node)
+    unknown = [key for key in node if key not in (*NODES, *SINGLE_RUN)]
     faults += [f"{key}: unknown key. {suggest(key, NODES)}" for key in unknown]
     absent = [key for key in NODES if key not in node]
     if absent:
@@ -140,23 +154,30 @@ def check(cfg: DictConfig, choices: Mapping[str, str]) -> TrialConfig:
     root = attempt(lambda: _check_root(node["root"]))
     fixed: dict[str, Any] = {
         key: attempt(lambda key=key, model=model: validate(model, node[key], prefix=key))
-        for key, model in (("optimizer", OptimizerConfig), ("trainer", TrainerConfig), ("tracking", TrackingConfig))
+        for key, model in (
+            ("augmentation", AugmentationConfig),
+            ("optimizer", OptimizerConfig),
+            ("trainer", TrainerConfig),
+            ("tracking", TrackingConfig),
+        )
     }
     attempt(lambda: validate(StudyConfig, node["study"], prefix="study"))
     backbone = attempt(lambda: _bind_backbone(node["backbone"]))
     source = attempt(lambda: build_source(node["dataset"]))
     if source is None:
         # Class names come from the data: without it nothing more can be said of losses and weights.
-        attempt(lambda: _check_dataset({**node["dataset"], "unreliable_class": None}, ()))
+        attempt(lambda: validate(DatasetConfig, node["dataset"], prefix="dataset"))
         raise ConfigError(faults)
-    dataset = attempt(lambda: _check_dataset(node["dataset"], source.class_names))
+    dataset = attempt(lambda: validate(DatasetConfig, node["dataset"], prefix="dataset"))
+    label_noise = attempt(lambda: bind_label_noise(node["label_noise"], source))
     loss = attempt(lambda: build_loss_spec(node["loss"], source.class_names))
     base = attempt(lambda: build_base_spec(node["base"]))
     weighting = attempt(lambda: bind_weighting(node["weighting"], source.class_names))
     if loss and base:
         attempt(lambda: check_loss_on_base(loss, base))
-    if fixed["trainer"] and fixed["trainer"].cache_features is True and dataset and backbone:
-        reason = why_not_cached(backbone.kwargs, dataset, fixed["trainer"])
+    asks = fixed["trainer"] and fixed["trainer"].cache_features is True
+    if asks and dataset and backbone and fixed["augmentation"]:
+        reason = why_not_cached(backbone.kwargs, dataset, fixed["augmentation"], fixed["trainer"])
         faults += [f"trainer.cache_features: got true, but {reason}. Change that, or give auto."] if reason else []
     if fixed["trainer"] and dataset and loss:
         faults.extend(_check_durations(fixed["trainer"], dataset, loss))
@@ -168,6 +189,7 @@ def check(cfg: DictConfig, choices: Mapping[str, str]) -> TrialConfig:
         backbone=backbone,
         dataset=dataset,
         source=source,
+        label_noise=label_noise,
         loss=loss,
         base=base,
         weighting=weighting,
@@ -177,14 +199,26 @@ def check(cfg: DictConfig, choices: Mapping[str, str]) -> TrialConfig:
     )
 
 
+def single_run_faults(node: Iterable[object]) -> list[str]:
+    """What is said of keys that only a single run may have."""
+    given = set(node)
+    return [
+        f"{key}: belongs to python train.py +from_run=RUN_ID, without --multirun." for key in SINGLE_RUN if key in given
+    ]
+
+
 def read_study(cfg: DictConfig) -> StudyConfig:
     """The `study` node alone, for the sweeper."""
     return validate(StudyConfig, _plain(cfg.study, "study."), prefix="study")
 
 
-def read_class_names(cfg: DictConfig) -> tuple[str, ...]:
-    """Class names of a config's data set."""
-    return build_source(_plain(cfg.dataset, "dataset.")).class_names
+def read_source(cfg: DictConfig) -> DataSource:
+    """The data set of a config.
+
+    Raises:
+        ConfigError: it cannot be used; its cause is what the source said.
+    """
+    return build_source(_plain(cfg.dataset, "dataset."))
 
 
 def _plain(cfg: DictConfig, prefix: str = "") -> dict[str, Any]:
@@ -223,27 +257,6 @@ def _bind_backbone(node: Mapping[str, Any]) -> Bound:
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         raise ConfigError([f"backbone.encoder_weights: there is no file {weights!r}. Allowed: null, imagenet, a file."])
     return bound
-
-
-def build_source(node: Mapping[str, Any]) -> DataSource:
-    """The data source of a `dataset` node; cheap, it reads no image."""
-    own = {key: value for key, value in node.items() if key not in DatasetConfig.model_fields}
-    bound = bind(own, prefix="dataset")
-    try:
-        source: DataSource = bound()
-    except (OSError, ValueError) as error:
-        told = f"dataset.root: got {own['root']!r}. " if isinstance(error, OSError) and "root" in own else "dataset: "
-        raise ConfigError([f"{told}{error}"]) from None
-    return source
-
-
-def _check_dataset(node: Mapping[str, Any], class_names: Sequence[str]) -> DatasetConfig:
-    node = dict(node)
-    faults: list[str] = []
-    given = [] if node.get("unreliable_class") is None else [node["unreliable_class"]]
-    indices = class_indices(given, class_names, key="dataset.unreliable_class", faults=faults)
-    node["unreliable_class"] = indices[0] if indices else None
-    return with_faults(faults, lambda: validate(DatasetConfig, node, prefix="dataset"))
 
 
 def _check_durations(trainer: TrainerConfig, dataset: DatasetConfig, loss: LossSpec) -> list[str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fnmask.config import TrialConfig
 from fnmask.course import build_course
 from fnmask.data.arrays import SplitArrays
+from fnmask.data.augment import Augmentation
 from fnmask.data.pipeline import Batch, TrainStream, eval_batches
 from fnmask.engine.network import Network
 from fnmask.engine.readings import Epoch, Evaluation
@@ -19,6 +20,7 @@ from fnmask.losses.schedule import RecallGate, describe_gate
 from fnmask.metrics.confusion import recall
 from fnmask.metrics.readings import summarize
 from fnmask.result import EpochHook
+from fnmask.tracking.predictions import spread_images
 from fnmask.tracking.tracker import Tracker
 from fnmask.workbench import TrialData, Workbench
 
@@ -114,8 +116,15 @@ def _read(config: TrialConfig, epoch: Epoch, ramp: float) -> dict[str, float]:
 
 
 def evaluate(config: TrialConfig, network: Network, arrays: SplitArrays) -> Evaluation:
-    """Confusion matrices of a split under the weights as they are."""
-    return network.evaluate(split_batches(config, arrays), len(arrays.ids))
+    """Confusion matrices of a split under the weights as they are, and the predictions that are kept."""
+    count = len(arrays.ids)
+    kept = kept_images(config, count).tolist()
+    return network.evaluate(split_batches(config, arrays), count, kept, arrays.full_labels)
+
+
+def kept_images(config: TrialConfig, count: int) -> NDArray[np.int64]:
+    """The images of a split, of so many, that a trial keeps its predictions of."""
+    return spread_images(count, max(config.tracking.prediction_images, config.tracking.overlay_images))
 
 
 def train_stream(config: TrialConfig, data: TrialData) -> TrainStream:
@@ -126,6 +135,9 @@ def train_stream(config: TrialConfig, data: TrialData) -> TrainStream:
         crop_size=config.dataset.crop_size,
         flips=config.dataset.flips,
         seed=config.seed,
+        crops=config.augmentation.crops,
+        num_classes=len(config.source.class_names),
+        augmentation=Augmentation(**config.augmentation.model_dump(exclude={"crops"})),
     )
 
 

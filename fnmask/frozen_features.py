@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fnmask.schema import DatasetConfig, TrainerConfig
+from fnmask.schema import AugmentationConfig, DatasetConfig, TrainerConfig
 
 
-def why_not_cached(backbone: Mapping[str, Any], dataset: DatasetConfig, trainer: TrainerConfig) -> str:
+def why_not_cached(
+    backbone: Mapping[str, Any], dataset: DatasetConfig, augmentation: AugmentationConfig, trainer: TrainerConfig
+) -> str:
     """The first reason, with the key that it lies in; nothing if there is none."""
     reasons = {
         "backbone.freeze is false: the encoder changes with every step": not backbone.get("freeze"),
@@ -15,6 +17,7 @@ def why_not_cached(backbone: Mapping[str, Any], dataset: DatasetConfig, trainer:
         ),
         f"dataset.flips is {dataset.flips}: a mirrored image has other features": dataset.flips != "none",
         "dataset.crop_size is set: every crop has other features": dataset.crop_size is not None,
+        "augmentation changes images: every one has other features": augmentation.changes,
         f"trainer.precision is {trainer.precision}: features are kept in float32": trainer.precision != "float32",
         f"trainer.n_devices is {trainer.n_devices}: features are fed to one device": trainer.n_devices != 1,
     }

@@ -28,6 +28,25 @@ class _Node(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
+class AugmentationConfig(_Node):
+    """`conf/augmentation/`."""
+
+    crops: Literal["uniform", "class_balanced", "grid"]
+    rotation_deg: float = Field(ge=0, le=180)
+    zoom: float = Field(ge=0, le=4)
+    brightness: float = Field(ge=0, le=1)
+    contrast: float = Field(ge=0, lt=1)
+    saturation: float = Field(ge=0, le=1)
+    hue_deg: float = Field(ge=0, le=180)
+    noise: float = Field(ge=0, le=1)
+    blur_px: float = Field(ge=0)
+
+    @property
+    def changes(self) -> bool:
+        """Whether a training batch is another one than without it."""
+        return self.crops != "uniform" or any(self.model_dump(exclude={"crops"}).values())
+
+
 class OptimizerConfig(_Node):
     """`conf/optimizer/`."""
 
@@ -45,6 +64,8 @@ class TrainerConfig(_Node):
     steps_per_epoch: Annotated[int, Field(ge=1)] | None
     batch_size: int = Field(ge=1)
     eval_batch_size: int = Field(ge=1)
+    # Runs of before it was a setting had no other.
+    eval_resolution: Literal["resized", "original"] = "resized"
     jit_compile: bool | Literal["auto"]
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
     accumulate_batches: int = Field(ge=1)
@@ -65,6 +86,8 @@ class TrackingConfig(_Node):
     kind: Literal["mlflow", "none"]
     experiment: str = Field(min_length=1)
     overlay_images: int = Field(ge=0)
+    prediction_images: int = Field(ge=0)
+    weights: Literal["all", "plain", "none"]
 
 
 class StudyConfig(_Node):
@@ -102,8 +125,6 @@ class DatasetConfig(BaseModel):
     image_size: tuple[Pixels, Pixels]
     crop_size: tuple[Pixels, Pixels] | None
     flips: Literal["none", "horizontal", "both"]
-    unreliable_class: int | None
-    widen_px: int = Field(ge=0)
 
     @property
     def train_size(self) -> tuple[int, int]:

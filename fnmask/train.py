@@ -44,11 +44,14 @@ def main() -> None:
 def _compose_and_run(cfg: DictConfig) -> None:
     # Only now, so that `--cfg` and `--help` answer at once.
     from fnmask.binding import ConfigError
-    from fnmask.config import check
-    from fnmask.single import run_single
+    from fnmask.config import SINGLE_RUN, check
+    from fnmask.single import run_repeated, run_single
 
+    composed = HydraConfig.get()
     try:
-        sys.exit(run_single(check(cfg, HydraConfig.get().runtime.choices)))
+        if SINGLE_RUN[0] in cfg:
+            sys.exit(run_repeated(cfg, composed.overrides.task, composed.runtime.choices))
+        sys.exit(run_single(check(cfg, composed.runtime.choices)))
     except ConfigError as error:
         _refuse(error)
 
@@ -62,6 +65,37 @@ def register_resolvers() -> None:
 def _share(share: float, whole: object) -> float:
     """A part of a duration; 0 of one that is no duration, which the check reports under its own key."""
     return share * whole if isinstance(whole, int | float) and 0 < whole < math.inf else 0.0
+
+
+def compose_words(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+    """The config of a command line, for commands that train nothing.
+
+    Args:
+        overrides: as `train.py` takes them.
+
+    Returns:
+        The config without Hydra's own node, and config group -> option chosen.
+
+    Raises:
+        ConfigError: an override that does not fit.
+    """
+    from hydra import compose, initialize_config_dir
+
+    from fnmask.hydra_errors import explain, is_complaint
+
+    register_resolvers()
+    register()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            cfg = compose("config", overrides=list(overrides), return_hydra_config=True)
+    except Exception as error:
+        if not is_complaint(error):
+            raise
+        raise explain(error, _compose, overrides) from None
+    choices = {str(group): str(option) for group, option in cfg.hydra.runtime.choices.items()}
+    OmegaConf.set_struct(cfg, False)
+    del cfg["hydra"]
+    return cfg, choices
 
 
 def _refuse(error: Exception) -> NoReturn:

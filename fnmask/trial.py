@@ -38,12 +38,15 @@ def run_trial(
     data = workbench.load(config)
     network = workbench.prepare(config)
     given = workbench.encode(config, data, network, on_batch)
+    if data.spoiled_frac:
+        tracker.log_metrics({"train/spoiled_label_frac": data.spoiled_frac}, step=0)
     judged = fit(config, given, network, workbench, tracker, on_epoch, on_batch)
     val = judged.evaluation.matrices
     metrics = {f"best/{key.removeprefix('val/')}": value for key, value in judged.metrics.items() if key[:4] == "val/"}
     metrics["best/epoch"] = judged.epoch
     metrics |= measure_tradeoff(config, val.sum(axis=0), control())
     tracker.log_metrics(metrics, step=judged.epoch)
-    test = evaluate(config, network, given.test).matrices if config.trainer.test and data.test.ids else None
-    log_files(config, data, given, network, {"val": val, "test": test}, tracker)
-    return Result(judged.metrics | metrics, val, test, time.monotonic() - begin_s)
+    test = evaluate(config, network, given.test) if config.trainer.test and data.test.ids else None
+    evaluations = {"val": judged.evaluation, **({"test": test} if test else {})}
+    log_files(config, data, given, network, evaluations, tracker)
+    return Result(judged.metrics | metrics, val, test.matrices if test else None, time.monotonic() - begin_s)

@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from fnmask.binding import ConfigError
+from fnmask.checked import require_checked
 from fnmask.config import TrialConfig
 from fnmask.course import build_optimizer
-from fnmask.data.arrays import ClassCounts, SplitArrays, count_classes, load_split
-from fnmask.data.cached import load_cached
-from fnmask.data.label_noise import widen_class
+from fnmask.data.arrays import ClassCounts, SplitArrays, count_classes, load_full_labels, load_split, no_images
+from fnmask.data.cached import load_cached, load_cached_labels
+from fnmask.data.label_noise import Classes
 from fnmask.data.pipeline import TrainStream
 from fnmask.data.source import SPLITS, Split
 from fnmask.engine.cache import Engine, Structure, TooFewDevicesError
@@ -26,11 +28,12 @@ from fnmask.engine.jit import settle_jit
 from fnmask.engine.network import Network
 from fnmask.engine.prefixes import PrefixStore
 from fnmask.engine.schedule import Course
-from fnmask.engine.trail import Trail, code_digest
+from fnmask.engine.trail import Trail
 from fnmask.engine.training import Training
 from fnmask.frozen_features import why_not_cached
 from fnmask.models.frozen import Cut, cut_at_frozen_encoder
 from fnmask.schema import DatasetConfig
+from fnmask.tracking.lineage import code_digest
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,13 +46,17 @@ _SHAPE_STEPS = ("batch_size", "accumulate_batches", "precision", "n_devices", "d
 
 @dataclass(frozen=True)
 class TrialData:
-    """The three splits of a data set at the trial's size; `test` may be empty. `counts` are of the training labels."""
+    """The three splits of a data set at the trial's size; `test` may be empty.
+
+    `counts` are of the training labels, of whose pixels `spoiled_frac` were changed on purpose.
+    """
 
     train: SplitArrays
     val: SplitArrays
     test: SplitArrays
     counts: ClassCounts
     digest: str
+    spoiled_frac: float = 0.0
 
 
 class Workbench:
@@ -66,8 +73,13 @@ class Workbench:
         self._prefixes: dict[tuple[Path, int], PrefixStore] = {}
 
     def load(self, config: TrialConfig) -> TrialData:
-        """Data of the config, the most recently used kept at hand."""
-        key = json.dumps(config.resolved["dataset"], sort_keys=True)
+        """Data of the config, the most recently used kept at hand.
+
+        Raises:
+            ConfigError: the set has errors.
+        """
+        settings = [config.resolved["dataset"], config.resolved["label_noise"], config.trainer.eval_resolution]
+        key = json.dumps(settings, sort_keys=True)
         if key not in self._data:
             while len(self._data) >= _MOST_DATA:
                 self._data.popitem(last=False)
@@ -175,11 +187,15 @@ class Workbench:
             "backbone": _backbone(config),
             "data": config.data_digest,
             "dataset": config.dataset.model_dump(include=set(DatasetConfig.model_fields)),
+            "label_noise": config.resolved["label_noise"],
+            "augmentation": config.resolved["augmentation"],
             "optimizer": {key: config.resolved["optimizer"][key] for key in ("name", "weight_decay", "momentum")},
             "steps_per_epoch": steps_per_epoch,
             "jit_compile": network.jit_compile,
             "cached_features": network.takes_features,
             **{key: config.resolved["trainer"][key] for key in _SHAPE_STEPS},
+            # Of the evaluations that are taken over too.
+            "eval_resolution": trainer.eval_resolution,
         }
         keys = Trail(ground, course).keys(stop for stop in stops if 0 < stop <= longest)
         # A longer run has other learning rates under a cosine: nobody would go on from the end of this one.
@@ -200,7 +216,7 @@ def _wants_features(config: TrialConfig) -> bool:
     frozen, wanted = config.backbone.kwargs.get("freeze"), config.trainer.cache_features
     if not frozen or wanted is False:
         return False
-    reason = why_not_cached(config.backbone.kwargs, config.dataset, config.trainer)
+    reason = why_not_cached(config.backbone.kwargs, config.dataset, config.augmentation, config.trainer)
     if reason:
         _refuse_features(config, reason)
     return not reason
@@ -239,16 +255,32 @@ def _digest_file(file: Path, changed_ns: int, size: int) -> str:
 
 def _load(config: TrialConfig, *, keeps: bool) -> TrialData:
     source, dataset = config.source, config.dataset
+    if keeps:
+        # Mostly kept since before the backend was loaded; processes are not started from one that has it.
+        require_checked(config, n_workers=1)
+
+    folder = config.root / "mlruns" / ".data"
 
     def load(split: Split) -> SplitArrays:
+        if split == "test" and not source.ids(split):
+            return no_images(dataset.image_size)
         if not keeps:
             return load_split(source, split, image_size=dataset.image_size)
-        folder = config.root / "mlruns" / ".data"
         return load_cached(source, split, image_size=dataset.image_size, digest=config.data_digest, folder=folder)
 
+    def with_full_labels(split: Split, arrays: SplitArrays) -> SplitArrays:
+        if config.trainer.eval_resolution == "resized" or not arrays.ids:
+            return arrays
+        if not keeps:
+            return replace(arrays, full_labels=load_full_labels(source, split))
+        labels = load_cached_labels(source, split, digest=config.data_digest, folder=folder)
+        return replace(arrays, full_labels=labels)
+
     train, val, test = map(load, SPLITS)
-    if dataset.unreliable_class is not None and dataset.widen_px:
-        labels = widen_class(train.labels, dataset.unreliable_class, dataset.widen_px, source.ignore_class)
-        train = SplitArrays(train.ids, train.images, labels)
-    counts = count_classes(train.labels, len(source.class_names), source.ignore_class)
-    return TrialData(train, val, test, counts, config.data_digest)
+    labels = config.label_noise.spoil(train.labels, train.ids, Classes(source.class_names, source.ignore_class))
+    # Of sets without noise nothing is read: they may be larger than memory.
+    spoiled = 0.0 if labels is train.labels else float(np.mean(labels != train.labels))
+    train = replace(train, labels=labels)
+    counts = count_classes(labels, len(source.class_names), source.ignore_class)
+    val, test = with_full_labels("val", val), with_full_labels("test", test)
+    return TrialData(train, val, test, counts, config.data_digest, spoiled)

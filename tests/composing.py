@@ -1,13 +1,15 @@
 """Configs for tests: composed from the real `conf/`, at a size that trains in seconds."""
 
 import atexit
+import functools
 import shutil
 import tempfile
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from hydra.version import setbase
+from PIL import Image
+from remembering import RememberingLoader
 
-from fnmask.presets import conf_dir
 from fnmask.sweep.composer import check_job
 from fnmask.train import register_resolvers
 
@@ -23,12 +25,16 @@ SMALL = [
 ]
 
 
-def compose_config(*overrides):
-    """The composed config with Hydra's node, and without any process-wide trace."""
+@functools.cache
+def _loader():
     register_resolvers()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose("config", overrides=[f"root={ROOT}", *overrides], return_hydra_config=True)
+    setbase("1.3")
+    return RememberingLoader()
+
+
+def compose_config(*overrides):
+    """The composed config with Hydra's node, as `hydra.compose` returns it, without any process-wide trace."""
+    return _loader().load_configuration("config", [f"root={ROOT}", *overrides], RunMode.RUN, from_shell=False)
 
 
 def check(*overrides):
@@ -44,10 +50,10 @@ def make_camvid(root):
             (root / split / kind / f"a.{suffix}").touch()
 
 
-def make_dubai(root):
-    """Empty files in the places of the Dubai set."""
-    for tile in range(1, 9):
-        for kind, suffix in (("images", "jpg"), ("masks", "png")):
-            (root / f"Tile {tile}" / kind).mkdir(parents=True)
-            for part in range(1, 10):
-                (root / f"Tile {tile}" / kind / f"image_part_{part:03d}.{suffix}").touch()
+def make_folder(root):
+    """Nine tiny pairs of a person's own."""
+    for kind in ("images", "masks"):
+        (root / kind).mkdir()
+    for number in range(9):
+        Image.new("RGB", (4, 3), (number, 9, 9)).save(root / "images" / f"{number}.jpg")
+        Image.new("L", (4, 3), number % 2).save(root / "masks" / f"{number}.png")

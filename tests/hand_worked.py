@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fnmask.compare.rows import ComparisonTable, Row
 from fnmask.compare.runs import Loss, Sweep, Trial
-from fnmask.compare.table import ComparisonTable, Row, build_table
+from fnmask.compare.table import build_table
 from fnmask.tracking.artifacts import ClassList
 from fnmask.tracking.records import RunRecord
 

@@ -39,29 +39,43 @@ MAY_IMPORT = {
     "schema": (),
     "loss_nodes": ("binding", "class_names", "shapes", "losses.bases", "losses.spec", "losses.weighting"),
     "frozen_features": ("schema",),
+    "data_nodes": ("binding", "schema", "data.label_noise", "data.source"),
     "config": (
         "binding",
-        "class_names",
+        "data_nodes",
         "frozen_features",
         "schema",
         "loss_nodes",
         "losses.spec",
         "metrics.readings",
+        "data.label_noise",
         "data.source",
     ),
+    # The data alone: checked, and shown; beside the sources it reads nothing.
+    "check": ("data",),
+    "checked": ("binding", "check", "config", "schema"),
     # Level 3: one trial; and the comparison, which reads.
     "outcomes": ("binding", "tracking.tracker"),
     "engine": (*SIBLINGS, "compiled"),
     "course": ("binding", "config", "data", "engine", "losses", "schema"),
-    "workbench": (*SIBLINGS, "binding", "config", "course", "frozen_features", "schema", "engine"),
+    "workbench": (*SIBLINGS, "binding", "checked", "config", "course", "frozen_features", "schema", "engine"),
     "result": ("config", "metrics.readings", "tracking.tracker"),
     "fit": (*SIBLINGS, "config", "course", "engine", "result", "workbench"),
-    "trial_files": (*SIBLINGS, "config", "engine", "fit", "workbench"),
+    "matrix_files": ("metrics.readings", "tracking"),
+    "trial_files": (*SIBLINGS, "config", "engine", "fit", "matrix_files", "workbench"),
     "trial": ("config", "fit", "result", "tracking.tracker", "trial_files", "workbench"),
     # Neither trains: what trains is handed to it.
-    "recording": ("config", "losses.spec", "outcomes", "result", "tracking"),
+    "run_notes": ("config", "metrics.readings", "tracking.passwords"),
+    "recording": ("checked", "config", "losses.spec", "outcomes", "result", "run_notes", "tracking"),
     "open_store": ("binding", "config", "tracking"),
     "compare": ("tracking", "metrics.margins", "metrics.readings"),
+    # What was trained, put to use.
+    "project": (),
+    "decision": ("binding",),
+    "inference": (*SIBLINGS, "backend", "binding", "config", "data_nodes", "decision", "matrix_files", "project"),
+    # Public data sets from their publishers' archives.
+    "prepare": ("data",),
+    "prepare_command": ("prepare", "presets"),
     # Level 4: a sweep. First what knows nothing of the others: words, numbers, processes.
     "sweep.grammar": ("binding", "hydra_errors"),
     "sweep.dominance": (),
@@ -103,7 +117,7 @@ MAY_IMPORT = {
         ),
         *("sweep.pruners", "sweep.samplers", "sweep.space", "sweep.space_reader", "sweep.study"),
     ),
-    "sweep.wording": ("sweep.plan", "sweep.study"),
+    "sweep.wording": ("metrics.readings", "sweep.plan", "sweep.study", "tracking.runs_view"),
     "sweep.probe": ("backend", "course", "fit", "progress", "workbench", "sweep.plan"),
     # Then what runs it.
     "sweep.open_study": (
@@ -112,7 +126,7 @@ MAY_IMPORT = {
     "sweep.begin": (
         *("config", "open_store", "tracking"),
         *("sweep.best_known", "sweep.claims", "sweep.composer", "sweep.controls", "sweep.locks", "sweep.machine"),
-        *("sweep.open_study", "sweep.plan", "sweep.recovery", "sweep.storage", "sweep.study"),
+        *("sweep.open_study", "sweep.plan", "sweep.recovery", "sweep.storage", "sweep.study", "sweep.wording"),
     ),
     "sweep.trial_report": (
         *("config", "outcomes", "result", "sweep.dominance", "sweep.pruners", "sweep.seeds", "sweep.study"),
@@ -145,12 +159,16 @@ MAY_IMPORT = {
     # Level 5: entries.
     "sweep.plugin": ("sweep.sweeper",),
     "sweep.sweeper": (
-        *("backend", "binding", "compare", "cli"),
+        *("backend", "binding", "checked", "compare", "cli"),
         *("sweep.begin", "sweep.composer", "sweep.interruption", "sweep.join", "sweep.launch", "sweep.locks"),
         *("sweep.machine", "sweep.monitor", "sweep.open_study", "sweep.plan", "sweep.probe", "sweep.storage"),
         *("sweep.study", "sweep.wording", "tracking.passwords"),
     ),
-    "single": ("backend", "config", "open_store", "progress", "recording", "trial", "workbench"),
+    "repeat": ("binding", "config", "metrics.confusion", "result", "tracking"),
+    "single": (
+        *("backend", "checked", "config", "open_store", "progress", "recording", "repeat", "tracking", "trial"),
+        "workbench",
+    ),
     "train": ("binding", "config", "hydra_errors", "presets", "single", "sweep.plugin"),
     "sweep.worker_command": (
         *("binding", "presets", "train"),
@@ -158,30 +176,55 @@ MAY_IMPORT = {
         *("sweep.locks", "sweep.monitor", "sweep.open_study", "sweep.plan", "sweep.plugin", "sweep.storage"),
         *("sweep.study", "sweep.sweeper"),
     ),
-    "cli": ("compare", "tracking", "train", "sweep.worker_command"),
+    "check_command": ("binding", "check", "config", "train"),
+    "show_command": ("binding", "check", "config", "data.augment", "train"),
+    "data_commands": (),
+    "cli": ("compare", "data_commands", "inference.commands", "project", "tracking", "train", "sweep.worker_command"),
     "__main__": ("cli",),
 }
 
 # Third party -> where it may be imported.
 CONFINED = {
-    "optuna": ("sweep",),
+    "optuna": ("sweep", "compare.importance"),
     "fcntl": ("engine.disk", "sweep.locks", "tracking.mlflow_client"),
     "signal": ("sweep.interruption",),
-    "mlflow": ("tracking.mlflow_client",),
+    "mlflow": ("tracking.mlflow_client", "tracking.logged_model", "inference.served_model"),
     "sqlalchemy": (
+        "tracking.mlflow_tables",
         *("tracking.passwords", "sweep.storage", "sweep.locks", "sweep.heartbeat", "sweep.monitor", "sweep.begin"),
         "sweep.sweeper",
     ),
     "hydra": ("train", "hydra_errors", "sweep"),
-    "omegaconf": ("train", "config", "hydra_errors", "sweep"),
+    "omegaconf": ("train", "config", "hydra_errors", "repeat", "single", "sweep"),
     "pydantic": ("binding", "schema"),
     "segmentation_models": ("models",),
-    "tensorflow": ("models", "engine", "workbench", "backend", "compiled"),
+    "rasterio": ("data.rasters",),
+    "pycocotools": ("data.annotations.coco",),
+    "defusedxml": ("data.annotations.cvat",),
+    "tensorflow_datasets": ("data.tfds",),
+    "tensorflow": ("models", "engine", "workbench", "backend", "compiled", "inference.export"),
     "jax": ("compiled",),
-    "keras": ("shapes", "compiled", "backend", "losses", "metrics", "models", "engine", "course", "workbench"),
-    "rich": ("progress", "single", "cli", "compare", "sweep.sweeper", "sweep.monitor", "sweep.worker_command"),
+    "keras": (
+        *("shapes", "compiled", "backend", "losses", "metrics", "models", "engine", "course", "workbench"),
+        *("inference.export", "inference.served_model"),
+    ),
+    "onnxruntime": ("inference.export",),
+    "rich": (
+        "progress",
+        "single",
+        "cli",
+        "compare",
+        "inference.commands",
+        "check",
+        "check_command",
+        "prepare_command",
+        "sweep.sweeper",
+        "sweep.monitor",
+        "sweep.worker_command",
+    ),
     "plotly": ("compare",),
-    "scipy": ("compare",),
+    "cv2": ("data.augment", "data.reading", "metrics.full_size"),
+    "scipy": ("compare", "check", "data.label_noise"),
 }
 
 
@@ -240,7 +283,7 @@ def test_the_table_has_no_circle():
         for part, below in MAY_IMPORT.items()
     }
     # `fnmask train` and `fnmask worker` are the one way round: the sweeper only asks the cli where reports go.
-    waiting["cli"] -= {"train", "sweep.worker_command"}
+    waiting["cli"] -= {"train", "sweep.worker_command", "data_commands"}
     while waiting:
         ready = [part for part, below in waiting.items() if below <= set(order)]
         assert ready, f"a circle among {sorted(waiting)}"
@@ -267,7 +310,13 @@ def test_third_parties_stay_where_they_belong(name):
 
 def test_modules_that_configs_name_import_no_backend():
     """Directly or through others: else a typing mistake would be answered after the seconds that TensorFlow takes."""
-    waiting = ["fnmask.train", "fnmask.cli", "fnmask.data.aerial", "fnmask.data.camvid", "fnmask.data.dubai"]
+    waiting = [
+        "fnmask.train",
+        "fnmask.cli",
+        "fnmask.data.aerial",
+        "fnmask.data.named.camvid",
+        "fnmask.data.named.dubai",
+    ]
     waiting += ["fnmask.losses.variants", "fnmask.losses.weighting", "fnmask.models.tiny", "fnmask.models.segmentation"]
     # The sweeper takes up a finished sweep without it; and whoever brings another trainer brings another backend.
     waiting += ["fnmask.sweep.sweeper", "fnmask.sweep.worker", "fnmask.sweep.join", "fnmask.sweep.worker_command"]
@@ -317,6 +366,14 @@ print("code", code, "loaded", *loaded)
         (["module", "fnmask", "compare", "--help"], "--sweep NAME|RUN_ID"),
         (["module", "fnmask", "--help"], "compare"),
         (["module", "fnmask", "worker", "--help"], "--study NAME"),
+        (["module", "fnmask", "predict", "--help"], "--run RUN_ID"),
+        (["module", "fnmask", "export", "--help"], "savedmodel"),
+        (["module", "fnmask", "data", "--help"], "check"),
+        (["module", "fnmask", "data", "check", "--help"], "dataset=camvid dataset.root=PATH"),
+        (["module", "fnmask", "data", "show", "--help"], "page.html or picture.png"),
+        (["module", "fnmask", "data", "--help"], "prepare"),
+        (["module", "fnmask", "data", "prepare", "--help"], "--from ARCHIVE|URL"),
+        (["module", "fnmask", "data", "prepare", "cityscapes"], "log in, and download"),
     ],
     ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else "",
 )

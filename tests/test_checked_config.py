@@ -31,7 +31,7 @@ def test_what_a_checked_config_holds():
     # Half of ten epochs, from conf/.
     assert config.loss.timing.warmup_epochs == 5
     assert config.dataset.train_size == (128, 128)
-    assert config.dataset.unreliable_class == 2
+    assert config.label_noise.target == ""
     json.dumps(config.resolved)
     assert "val/iou/road" in config.metric_keys()
     assert "tradeoff/target_cost" in config.metric_keys()
@@ -43,6 +43,8 @@ def test_reference_changes_with_what_a_comparison_holds_fixed_and_with_nothing_e
     for override in (*still, "trainer.eval_batch_size=2"):
         assert check(override).reference == base, override
     moving = ("seed=1", "backbone.width=4", "dataset.n_val=3", "dataset.flips=none", "trainer.epochs=9")
+    moving += ("trainer.eval_resolution=original",)
+    assert check("label_noise=dropped", "label_noise.target=road").reference != base
     for override in (*moving, "optimizer.learning_rate=1"):
         assert check(override).reference != base, override
 

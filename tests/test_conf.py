@@ -2,8 +2,9 @@
 
 import re
 
+import layouts
 import pytest
-from composing import compose_config, make_camvid, make_dubai
+from composing import compose_config, make_camvid, make_folder
 
 from fnmask.binding import ConfigError, bind
 from fnmask.config import read_study
@@ -11,8 +12,25 @@ from fnmask.presets import conf_dir
 from fnmask.sweep.composer import check_job
 
 CONF = conf_dir()
-GROUPS = ("backbone", "dataset", "loss", "base", "weighting", "optimizer", "trainer", "tracking", "study", "debug")
+GROUPS = (
+    *(
+        "backbone",
+        "dataset",
+        "label_noise",
+        "augmentation",
+        "loss",
+        "base",
+        "weighting",
+        "optimizer",
+        "trainer",
+        "tracking",
+        "study",
+    ),
+    "debug",
+)
 OPTIONS = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+# Needs an extra and a set that it has prepared: tests/data/test_tfds.py.
+OPTIONS.remove("dataset=tfds")
 PRUNERS = sorted(path.stem for path in (CONF / "study" / "pruner").glob("*.yaml"))
 FILES = sorted(path for path in CONF.rglob("*.yaml") if path.relative_to(CONF).parts[0] not in ("hydra", "sweeps"))
 
@@ -22,25 +40,41 @@ NEEDS = {
     "loss=confusions": ["loss.confusions={road:{land:0.2,building:0}}"],
     "loss=region_fn": ["base=dice"],
     "loss=class_tversky": ["base=tversky"],
+    "label_noise=flipped": ["label_noise.target=road", "label_noise.to={land:0.2}"],
+    **{
+        f"label_noise={kind}": ["label_noise.target=road"]
+        for kind in ("over_wide", "under_wide", "shifted", "dropped", "spurious")
+    },
 }
+
+# Sets without a class called road, and what their files say to give instead.
+WITHOUT_ROAD = {"camvid32": "Road", "oxford_pet": "pet", "potsdam": "building", "voc2012": "person"}
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_option_composes_and_binds(option, tmp_path):
     needs = NEEDS.get(option, [])
-    if option in ("dataset=camvid", "weighting=segnet"):
-        make_camvid(tmp_path)
-        needs = [f"dataset.root={tmp_path}", *(["dataset=camvid"] if "segnet" in option else [])]
-    if option == "dataset=dubai":
-        make_dubai(tmp_path)
-        needs = [f"dataset.root={tmp_path}"]
-    config = check_job(compose_config(option, *needs))
     group, _, name = option.partition("=")
+    if option == "dataset=folder":
+        make_folder(tmp_path)
+        needs = [f"dataset.root={tmp_path}", "dataset.classes=[land,road]", "dataset.val_fraction=0.3"]
+    if option == "weighting=segnet":
+        make_camvid(tmp_path)
+        needs = ["dataset=camvid", f"dataset.root={tmp_path}"]
+    if group == "dataset" and name in layouts.LAYOUTS:
+        layouts.LAYOUTS[name](tmp_path)
+        needs = [f"dataset.root={tmp_path}"]
+    if name in WITHOUT_ROAD:
+        with pytest.raises(ConfigError, match=r"loss\.target: got 'road', no class of this data set"):
+            check_job(compose_config(option, *needs))
+        assert f"give loss.target={WITHOUT_ROAD[name]}." in (CONF / "dataset" / f"{name}.yaml").read_text()
+        needs.append(f"loss.target={WITHOUT_ROAD[name]}")
+    config = check_job(compose_config(option, *needs))
     assert config.choices[group] == name
     if group == "dataset":
         assert all(config.source.ids(split) for split in ("train", "val", "test"))
-        # Every loss must find its default target in it.
-        assert config.target_names == ("road",)
+        # Every loss must find its default target in it, or the file says which one to give.
+        assert config.target_names == (WITHOUT_ROAD.get(name, "road"),)
 
 
 @pytest.mark.parametrize("pruner", PRUNERS)

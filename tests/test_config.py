@@ -39,7 +39,6 @@ def faults(*overrides):
         ("trainer.epochs=8.5", "trainer.epochs: got 8.5. Input should be a valid integer."),
         ("loss.alpha=true", "loss.alpha: got True. Input should be a valid number."),
         ("dataset.n_train='8'", "dataset.n_train: got '8'. Input should be a valid integer."),
-        ("dataset.widen_px=true", "dataset.widen_px: got True. Input should be a valid integer."),
         ("root=null", "root: got None. It must be the path of a folder."),
         ("root=/dev/null/x", "root: got '/dev/null/x', but /dev/null is a file. It must be the path of a folder."),
         ("study.seed=5000000000", "study.seed: got 5000000000. Input should be less than 2147483648."),
@@ -124,7 +123,14 @@ def test_a_wrong_option_or_a_missing_value(override, fault):
         ("loss.target=null", f"loss.target: got None, no class of this data set. {AERIAL}"),
         ("loss.target=[road,sky]", f"loss.target: got 'sky', no class of this data set. {AERIAL}"),
         ("loss=plain loss.target=sky", f"loss.target: got 'sky', no class of this data set. {AERIAL}"),
-        ("dataset.unreliable_class=sky", f"dataset.unreliable_class: got 'sky', no class of this data set. {AERIAL}"),
+        (
+            "label_noise=over_wide label_noise.target=road label_noise.px=true",
+            "label_noise.px: got True. Input should be a valid integer.",
+        ),
+        (
+            "label_noise=dropped label_noise.target=sky",
+            "label_noise: 'sky' is no class of this data set: land, building, road, vegetation, water.",
+        ),
         (
             "weighting=manual weighting.weights={sky:1,road:2}",
             f"weighting.weights: got 'sky', no class of this data set. {AERIAL}",
@@ -219,10 +225,12 @@ def test_entries_that_a_preset_has_given(tmp_path):
 
 
 def test_several_faults_at_once(tmp_path):
-    assert faults("loss.target=raod", "loss.alpha=-1", "dataset.flips=up", "dataset.unreliable_class=9", "seed=x") == (
+    assert faults(
+        "loss.target=raod", "loss.alpha=-1", "dataset.flips=up", "label_noise=dropped", "label_noise.target=9", "seed=x"
+    ) == (
         "seed: got 'x'. It must be an integer in [0, 2^31).",
-        f"dataset.unreliable_class: got 9, no class of this data set. {AERIAL}",
         "dataset.flips: got 'up'. Input should be 'none', 'horizontal' or 'both'.",
+        "label_noise.target: got 9. Input should be a valid string.",
         f"loss.target: got 'raod', no class of this data set. Did you mean road? {AERIAL}",
         "loss.alpha: got -1. Input should be greater than or equal to 0.",
     )

@@ -71,6 +71,32 @@ def test_every_base_and_weighting_is_named(group):
         assert re.search(rf"^\| .*`{path.stem}`", PAGE, flags=re.MULTILINE), path.stem
 
 
+NAMED = sorted(path.stem for path in (ROOT / "fnmask" / "data" / "named").glob("*.py"))
+NAMED = [name for name in NAMED if (ROOT / "conf" / "dataset" / f"{name}.yaml").is_file()]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_public_data_set_is_documented_as_it_is_read(name):
+    page = (DOCS / "data_sets.md").read_text(encoding="utf-8")
+    node = yaml.safe_load((ROOT / "conf" / "dataset" / f"{name}.yaml").read_text(encoding="utf-8"))
+    module, _, reader = node["_target_"].rpartition(".")
+    facts = getattr(importlib.import_module(module), reader).facts
+    (row,) = re.findall(rf"^\| `{name}` \|(.*)\|$", page, flags=re.MULTILINE)
+    cells = [cell.strip() for cell in row.split("|")]
+    assert cells[1] == str(len(facts.classes.names))
+    assert re.findall(r"\d+", cells[3]) == [str(count) for count in facts.official.values()]
+    assert cells[4] == facts.licence
+    section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    for told in (facts.title, facts.homepage, facts.citation, facts.get, f"On disk: `{facts.layout}`.", facts.splits):
+        assert told in section
+    assert f"    fnmask data prepare {name} --from " in section
+    assert f"    python train.py dataset={name} dataset.root=datasets/{name}" in section
+
+
+def test_every_public_data_set_is_one_of_those():
+    assert len(NAMED) == 10
+
+
 def anchors_of(page):
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}

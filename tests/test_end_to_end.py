@@ -96,6 +96,7 @@ def test_it_ends_with_the_table_the_page_and_the_next_command(sweep):
     assert "compare/report.html" in names.artifact_names(names.find_sweep().run_id, "compare")
 
 
+@pytest.mark.slow
 def test_the_same_command_again_trains_nothing(sweep):
     root, _ = sweep
     store = MlflowStore(root, "fnmask")
@@ -108,6 +109,7 @@ def test_the_same_command_again_trains_nothing(sweep):
     assert [run.run_id for run in store.runs(store.find_sweep().run_id)] == before
 
 
+@pytest.mark.slow
 def test_another_setting_under_the_same_name_is_refused(sweep):
     root, _ = sweep
     other = train(root, "--multirun", "+sweeps=quickstart", TWO_SEEDS, "optimizer.learning_rate=0.01")
@@ -116,6 +118,7 @@ def test_another_setting_under_the_same_name_is_refused(sweep):
     assert len(load_study(root, "quickstart").get_trials()) == 10
 
 
+@pytest.mark.slow
 def test_a_failing_trial_is_recorded_and_the_sweep_goes_on(tmp_path):
     # No study name and another current folder: the same command must still find its study.
     only_plain = "study.controls={plain: ['loss=plain']}"
@@ -134,6 +137,7 @@ def test_a_failing_trial_is_recorded_and_the_sweep_goes_on(tmp_path):
     assert study.get_trials()[1].user_attrs["fnmask:outcome"] == "failed:nonfinite"
 
 
+@pytest.mark.slow
 def test_a_dry_run_estimates_and_leaves_nothing(tmp_path):
     told = train(tmp_path, "-m", "+sweeps=quickstart", "study.dry_run=true", "study.seeds=3", "seed=0")
     assert told.returncode == 0, told.stdout + told.stderr
@@ -163,6 +167,7 @@ def test_a_killed_sweep_is_finished_by_the_same_command(tmp_path):
     assert sorted(outcomes) == ["complete"] * 4 + ["lost"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_it_would_do_and_leaves_nothing(tmp_path):
     dry = train(tmp_path, "--multirun", "+sweeps=quickstart", TWO_SEEDS, "study.dry_run=true", "study.seeds=1")
     assert dry.returncode == 0, dry.stdout + dry.stderr

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from composing import SMALL, compose_config
 
+from fnmask.data.aerial import Aerial
 from fnmask.outcomes import TrialPruned
 from fnmask.sweep.composer import check_job
 from fnmask.tracking.artifacts import unpack_frontier
@@ -44,8 +45,7 @@ def test_every_number_and_file_of_a_trial(workbench):
     assert result.test.shape == (3, 5, 5)
     assert set(tracker.artifacts) == {
         *("classes.json", "confusion/val.npz", "confusion/test.npz", "confusion/val.csv", "confusion/val.png"),
-        "overlays/val.png",
-        "per_class.csv",
+        *("overlays/val.png", "predictions/val.npz", "predictions/test.npz", "per_class.csv", "weights.npz"),
     }
     table = tracker.artifacts["per_class.csv"].decode().splitlines()
     heads = [f"{split} {key}" for split in ("val", "test") for key in ("iou", "precision", "recall", "f1", "support")]
@@ -55,6 +55,27 @@ def test_every_number_and_file_of_a_trial(workbench):
     np.testing.assert_array_equal(stored["matrices"], result.test)
     assert not any(key.startswith("test/") for key in tracker.metrics), "test is for the report alone"
     assert not any(key.startswith("tradeoff/") for key in result.metrics), "there was nothing to measure against"
+
+
+def test_judged_at_the_original_resolution(workbench):
+    """Images of 72 px, which the network sees at 48: matrices and frontier count every pixel of the files."""
+    setting = ("loss=plain", "loss.target=road", "dataset.size_px=72")
+    original, tracker = run(workbench, *setting, "trainer.eval_resolution=original")
+    resized, _ = run(workbench, *setting)
+    source = Aerial(n_train=4, n_val=4, n_test=3, size_px=72)
+    for split, matrices in (("val", original.val), ("test", original.test)):
+        labels = [source.load(split, index)[1] for index in range(len(source.ids(split)))]
+        pixels = [np.bincount(own.ravel(), minlength=256)[:5].tolist() for own in labels]
+        np.testing.assert_array_equal(matrices.sum(axis=2), pixels)
+    assert resized.val.sum(axis=(1, 2)).max() <= 48 * 48
+    # The loss stays that of the labels that the network was trained for.
+    assert original.metrics["val/loss_base"] == resized.metrics["val/loss_base"]
+    # The same network on nearly the same labels.
+    assert original.metrics["val/miou"] == pytest.approx(resized.metrics["val/miou"], abs=0.05)
+    assert original.metrics["val/miou"] != resized.metrics["val/miou"]
+    kept = unpack_frontier(tracker.artifacts["frontier/val.npz"])
+    place, road = kept.log_odds.tolist().index(0.0), kept.targets.index(2)
+    np.testing.assert_array_equal(kept.hits[road][:, place], np.diagonal(original.val, axis1=1, axis2=2))
 
 
 def test_tradeoff_against_a_control(workbench):
@@ -128,8 +149,8 @@ def test_the_best_epoch_is_one_with_the_mask_at_full_strength(workbench):
 
 
 def test_train_labels_alone_are_widened(workbench):
-    wide = workbench.load(check_job(compose_config(*SMALL, "dataset.widen_px=3")))
-    clean = workbench.load(check_job(compose_config(*SMALL, "dataset.widen_px=0")))
+    wide = workbench.load(check_job(compose_config(*SMALL, "label_noise=over_wide", "label_noise.target=road")))
+    clean = workbench.load(check_job(compose_config(*SMALL, "label_noise=none")))
     assert (wide.train.labels == 2).sum() > 1.2 * (clean.train.labels == 2).sum()
     np.testing.assert_array_equal(wide.val.labels, clean.val.labels)
     np.testing.assert_array_equal(wide.test.labels, clean.test.labels)

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from fnmask.data.arrays import SplitArrays
 from fnmask.engine.disk import exclusively, make_room
-from fnmask.engine.trail import code_digest, package_versions
+from fnmask.engine.trail import package_versions
+from fnmask.tracking.lineage import code_digest
 
 _LOG = logging.getLogger(__name__)
 
@@ -76,7 +78,7 @@ class FeatureStore:
                         _LOG.info("Features of %d images: %.0f MiB in %s", shape[0], needed / 2**20, self._folder)
                         make_room(self._folder, _SUFFIX, self._max_bytes - needed)
                         features = _compute(path, shape, encode, arrays, on_batch)
-            given[split] = SplitArrays(arrays.ids, features, arrays.labels)
+            given[split] = replace(arrays, images=features)
         return given
 
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from fnmask.compiled import compiled_as_a_whole
+from fnmask.data.full_labels import FullLabels
 from fnmask.data.pipeline import Batch
 from fnmask.engine.batch_norm import fuse_batch_norm
 from fnmask.engine.readings import EpochTraining, Evaluation, NonFiniteLoss
@@ -21,6 +22,7 @@ from fnmask.engine.schedule import Course
 from fnmask.engine.state import Arrays, State, read, write
 from fnmask.losses.build import AnyLoss
 from fnmask.losses.pixel_losses import MaskedCrossentropy
+from fnmask.metrics.full_size import full_size_matrices
 from fnmask.metrics.streaming import confusion_matrix_per_image
 from fnmask.models.frozen import Cut
 
@@ -138,13 +140,40 @@ class Network:
             raise NonFiniteLoss(f"train/loss became {float(loss)} between steps {done - steps} and {done}.")
         return EpochTraining(float(loss) / steps, removed[:-1], labelled[:-1])
 
-    def evaluate(self, batches: Any, n_images: int) -> Evaluation:
-        """Confusion matrices of the first `n_images` images; what pads the last batch beyond them is dropped."""
-        told = [self._evaluate(images, labels) for images, labels in batches]
-        matrices = np.concatenate([np.asarray(per_image, np.int64) for per_image, _ in told])
+    def evaluate(
+        self, batches: Any, n_images: int, kept: Sequence[int] = (), full_labels: FullLabels | None = None
+    ) -> Evaluation:
+        """Confusion matrices of the first `n_images` images; what pads the last batch beyond them is dropped.
+
+        Args:
+            batches: images and labels.
+            n_images: that count.
+            kept: the images, in order, whose predicted classes are wanted too.
+            full_labels: of those images, of any size: the matrices are of these, and of logits resized to them.
+        """
+        told, class_ids, full, first = [], [], [], 0
+        for images, labels in batches:
+            per_image, loss, predicted, logits = self._evaluate(images, labels)
+            told.append((per_image, loss))
+            if full_labels is not None:
+                own = [full_labels[index] for index in range(first, min(n_images, first + len(labels)))]
+                full.append(
+                    full_size_matrices(
+                        own, np.asarray(logits), num_classes=self._num_classes, ignore_class=self._ignore_class
+                    )
+                )
+            wanted = [index - first for index in kept if first <= index < first + len(labels)]
+            # Of the others the device keeps them.
+            class_ids += [np.asarray(predicted)[wanted]] if wanted else []
+            first += len(labels)
+        matrices = np.concatenate(full or [np.asarray(per_image, np.int64) for per_image, _ in told])
         pixels = [int(np.sum(per_image)) for per_image, _ in told]
         loss_sum = sum(float(loss) * count for (_, loss), count in zip(told, pixels, strict=True))
-        return Evaluation(matrices[:n_images], loss_sum / sum(pixels) if any(pixels) else math.nan)
+        return Evaluation(
+            matrices[:n_images],
+            loss_sum / sum(pixels) if any(pixels) else math.nan,
+            np.concatenate(class_ids) if class_ids else None,
+        )
 
     def logits(self, batches: Any, n_images: int) -> Iterator[NDArray[np.float32]]:
         """Logits (B, H, W, C) of batch after batch; what pads the last one beyond the first `n_images` is dropped."""
@@ -233,11 +262,12 @@ class Network:
     def _predict_eagerly(self, images: Any) -> Any:
         return tf.cast(self._logits(tf.cast(images, tf.float32), training=False), tf.float32)
 
-    def _evaluate_eagerly(self, images: Any, labels: Any) -> tuple[Any, Any]:
+    def _evaluate_eagerly(self, images: Any, labels: Any) -> tuple[Any, Any, Any, Any]:
         images, labels = _cast(images, labels)
         logits = self._logits(images, training=False)
         matrices = confusion_matrix_per_image(labels, logits, self._num_classes, self._ignore_class)
-        return matrices, self._base_loss.value_and_gradient(labels, logits)[0]
+        class_ids = tf.cast(tf.argmax(logits, axis=-1), tf.uint8)
+        return matrices, self._base_loss.value_and_gradient(labels, logits)[0], class_ids, logits
 
 
 @dataclass(frozen=True)

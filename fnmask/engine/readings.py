@@ -41,10 +41,12 @@ class Evaluation:
     Attributes:
         matrices: int64 (N, C, C), one confusion matrix per image, indexed [true, predicted].
         loss_base: plain unmasked cross-entropy in nats per valid pixel.
+        class_ids: what the images that were asked for are called, uint8 (n, H, W); None where that was not kept.
     """
 
     matrices: NDArray[np.int64]
     loss_base: float
+    class_ids: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)

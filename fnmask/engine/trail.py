@@ -6,12 +6,11 @@ import importlib.metadata
 import json
 import struct
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-import fnmask
 from fnmask.engine.schedule import Course
 from fnmask.losses.build import AnyLoss
+from fnmask.tracking.lineage import code_digest
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "segmentation-models")
 
@@ -54,16 +53,6 @@ def _digest_loss(loss: AnyLoss) -> bytes:
         if name != "ramp":
             hashed.update(name.encode() + value.tobytes())
     return hashed.digest()
-
-
-@functools.cache
-def code_digest() -> str:
-    """Of the package's own source: a changed step is another step."""
-    hashed = hashlib.sha256()
-    folder = Path(fnmask.__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        hashed.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
-    return hashed.hexdigest()
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from types import TracebackType
 
 from fnmask.data.pipeline import Batch, TrainStream
@@ -85,10 +86,12 @@ class Training:
         training = self._network.end_epoch(self.steps_per_epoch)
         read_s = time.perf_counter()
         self._steps_s += read_s - begin_s  # the device may still have been at work
-        self._epochs.append(Epoch(training, self._evaluate()))
+        epoch = Epoch(training, self._evaluate())
+        # Of many epochs predictions would be many images; only the last are asked for.
+        self._epochs.append(replace(epoch, evaluation=replace(epoch.evaluation, class_ids=None)))
         self._evaluation_s += time.perf_counter() - read_s
         self._keep(end)
-        return self._epochs[-1]
+        return epoch
 
     def costs(self) -> dict[str, float]:
         """What the training took so far.

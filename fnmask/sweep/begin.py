@@ -38,6 +38,7 @@ from fnmask.sweep.study import (
     settled_controls,
     written_controls,
 )
+from fnmask.sweep.wording import describe_plan, runs_view
 from fnmask.tracking.lineage import lineage_tags
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ def begin(plan: Plan, composer: Composer, arguments: Sequence[str]) -> Begun:
             run_id=study.user_attrs.get(PARENT_RUN_ID),
             tags=lineage_tags(plan.base.root) | {"fnmask.fingerprint": digest(plan.fingerprint)},
             params=plan.fingerprint,
+            description=describe_plan(plan, controls, n_trials=n_trials),
+            view=runs_view(plan),
         )
     begin_session(
         study,

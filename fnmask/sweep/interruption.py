@@ -1,16 +1,19 @@
 """Ctrl-C and SIGTERM: what was begun is finished or queued again, never lost."""
 
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any
 
 # Slurm announces the end of a job's time with this one, when asked to as submitit does.
 _PREEMPTING = (signal.SIGTERM, signal.SIGUSR2)
+
+_FINISHED = "will be finished. Press Ctrl-C again to stop at once and have it run again later."
 
 
 class Preempted(KeyboardInterrupt):
@@ -91,10 +94,10 @@ class Interruption:
         again = self.is_requested
         self.is_requested, self.received = True, number
         if number == signal.SIGINT and not again:
-            print(
-                f"\n{self._running} will be finished. Press Ctrl-C again to stop at once and have it run again later.",
-                file=sys.stderr,
-            )
+            # Not printed: Python's streams refuse to be written to in the middle of a write, where a signal may come.
+            if sys.__stderr__ is not None:
+                with suppress(OSError, ValueError):  # closed
+                    os.write(sys.__stderr__.fileno(), f"\n{self._running} {_FINISHED}\n".encode())
             return
         at_once = self._may_raise or (self._cut is not None and number == signal.SIGINT)
         self._cut = KeyboardInterrupt if number == signal.SIGINT else Preempted

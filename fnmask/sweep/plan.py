@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from fnmask.binding import ConfigError, bind
-from fnmask.config import TrialConfig, digest, read_class_names, read_study
+from fnmask.config import TrialConfig, digest, read_source, read_study, single_run_faults
 from fnmask.schema import StudyConfig
 from fnmask.sweep.composer import Composer, fixed_settings
 from fnmask.sweep.constraints import Constraint, read_constraints
@@ -77,6 +77,8 @@ def make_plan(composer: Composer, arguments: Sequence[str], *, with_options: boo
     """
     searched, fixed = split_arguments(arguments)
     shared = composer.compose(fixed)
+    if faults := single_run_faults(shared):
+        raise ConfigError(faults)
     study = read_study(shared)
     entries, when = narrow(
         study.space, study.when, fixed, searched, lambda group, option: composer.keys(group, [option])
@@ -85,7 +87,7 @@ def make_plan(composer: Composer, arguments: Sequence[str], *, with_options: boo
     zipped = [keys for keys in study.zip if not closed.issuperset(keys)]
     hook = None if study.hook is None else load_hook(study.hook)
     space = read_space(
-        entries | searched, when=when, class_names=lambda: read_class_names(shared), zipped=zipped, hook=hook
+        entries | searched, when=when, class_names=lambda: read_source(shared).class_names, zipped=zipped, hook=hook
     )
     if not space.distributions and hook is None:
         raise ConfigError(["study.space: nothing is searched. Give a preset (+sweeps=NAME) or KEY=choice(...)."])

@@ -39,7 +39,7 @@ def probe(plan: Plan) -> Probe:
     """Measure the trial with the first value of every choice: one step to compile, two to time."""
     device = load_backend()
     from fnmask.course import build_course
-    from fnmask.fit import split_batches, steps_per_epoch, train_stream
+    from fnmask.fit import evaluate, steps_per_epoch, train_stream
     from fnmask.workbench import Workbench
 
     config, workbench = plan.base, Workbench(keeps=False)
@@ -54,12 +54,12 @@ def probe(plan: Plan) -> Probe:
     workbench.settle_jit(config, network, course, stream)
     with closing(stream.iterate()) as batches:
         network.train(batches, course, until=1)
-        network.evaluate(split_batches(config, data.val), len(data.val.ids))
+        evaluate(config, network, data.val)
         compiled_s = time.monotonic()
         network.train(batches, course, until=3)
         network.end_epoch(3)
         stepped_s = time.monotonic()
-    network.evaluate(split_batches(config, data.val), len(data.val.ids))
+    evaluate(config, network, data.val)
     validated_s = time.monotonic()
     return Probe(
         device=device,

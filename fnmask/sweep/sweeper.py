@@ -15,7 +15,8 @@ from sqlalchemy.engine import URL
 
 from fnmask.backend import load_backend
 from fnmask.binding import ConfigError
-from fnmask.cli import report_dir
+from fnmask.checked import describe_warnings, require_checked
+from fnmask.cli import browse_text, report_dir
 from fnmask.sweep.begin import Begun, begin, best_known_controls
 from fnmask.sweep.composer import Composer
 from fnmask.sweep.interruption import Interruption
@@ -56,6 +57,10 @@ def sweep(context: HydraContext, master: DictConfig, arguments: Sequence[str]) -
         check_workers(master, plan.study.n_workers, url.get_backend_name())
         if plan.study.dry_run:
             return _dry_run(plan, composer, url, console)
+        report = require_checked(
+            plan.base, on_check=lambda n_images: _say(console, f"Checking the data set: {n_images} images")
+        )
+        _say(console, describe_warnings(report).rstrip() or f"Data: {report.summary()}.")
         if url.get_backend_name() != "sqlite":
             open_study_storage(plan)  # says what is wrong with a server, before the first lock is asked of it
         with StudyLocks(url, plan.name).sweep():
@@ -214,7 +219,7 @@ class _Call:
             else:
                 # Already laid out: the console would wrap its lines again.
                 print(comparison.table)
-                _say(self.console, f"Report:  {comparison.report}\nBrowse:  mlflow ui")
+                _say(self.console, f"Report:  {comparison.report}\n{browse_text(comparison.view_link)}")
         told = f"Sweep {begun.plan.name}: {outcome}, {n_finished} of {begun.rules.n_trials} trials."
         advice = "" if outcome == "finished" else " Run the same command again to finish what is missing."
         _say(self.console, told + advice)

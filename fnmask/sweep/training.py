@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from fnmask.config import TrialConfig
 from fnmask.losses.spec import TimingArguments
 from fnmask.outcomes import ControlLost, TrialPruned, describe
-from fnmask.recording import Labels, Record, open_run, run_recorded, variant_label
+from fnmask.recording import Labels, Record, note_of, open_run, run_recorded, variant_label
 from fnmask.result import Bench, Control, RunTrial
 from fnmask.sweep.begin import Begun
 from fnmask.sweep.claims import Claimed
@@ -101,8 +101,10 @@ class Training:
             record.close("complete", "") if given_up else record.close()
             if record.result is None:
                 break
-        _log_means(tracker, metrics, config.trainer.epochs)
-        return replace(record, tracker=tracker, run_id=run_id)
+        means = _means(metrics)
+        tracker.log_metrics(means, step=config.trainer.epochs)
+        note = note_of(config, labels, means, self.begun.plan.study.seeds)
+        return replace(record, tracker=tracker, run_id=run_id, note=note)
 
     def _run_seed(self, config: TrialConfig, labels: Labels, place: int) -> Record:
         """One training, and what the study keeps of it."""
@@ -170,12 +172,10 @@ class Training:
         return str(self.claimed.trial.user_attrs[REFERENCE])
 
 
-def _log_means(tracker: Tracker, seeds: Sequence[Mapping[str, float]], epochs: int) -> None:
-    """Mean and standard deviation over the seeds, of every metric that all of them have."""
-    if not seeds:
-        return
-    shared = [key for key in seeds[0] if all(key in metrics for metrics in seeds)]
+def _means(seeds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean and standard deviation over the seeds, of every metric that all of them have; none of no seed."""
+    shared = [key for key in seeds[0] if all(key in metrics for metrics in seeds)] if seeds else []
     means = {key: float(np.mean([metrics[key] for metrics in seeds])) for key in shared}
     if len(seeds) > 1:
         means |= {f"seed_std/{key}": float(np.std([metrics[key] for metrics in seeds], ddof=1)) for key in shared}
-    tracker.log_metrics(means, step=epochs)
+    return means

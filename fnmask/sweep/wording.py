@@ -1,11 +1,17 @@
 """A sweep in words, before it begins."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from optuna.distributions import CategoricalDistribution
 
+from fnmask.metrics.readings import slug
 from fnmask.sweep.plan import Plan
 from fnmask.sweep.study import Control
+from fnmask.tracking.runs_view import RunsView
+
+_TRADEOFF = ("tradeoff/others_gain", "tradeoff/target_cost")
+# More columns than these would push the others out of sight.
+_MOST_CLASSES = 8
 
 
 def describe_plan(plan: Plan, controls: Sequence[Control] | None = None, *, n_trials: int | None = None) -> str:
@@ -42,3 +48,22 @@ def count_combinations(plan: Plan) -> str:
         return "any number of combinations"
     choices = all(isinstance(of, CategoricalDistribution) for of in plan.space.distributions.values())
     return "more than a million combinations" if choices else "an interval, so any number of combinations"
+
+
+def runs_view(plan: Plan) -> RunsView:
+    """What the trials are read by in MLflow's runs table: objectives, trade-off, IoU of the targets and of the rest."""
+    base = plan.base
+    # The epoch that a trial is judged by need not be its last one.
+    prefix = "best" if base.trainer.select == "best" else "val"
+    classes = dict.fromkeys((*base.target_names, *base.source.class_names))
+    ious = [f"{prefix}/iou/{slug(name)}" for name in classes]
+    overall = [*_TRADEOFF, f"{prefix}/miou_without_target"]
+    params = [key for key in plan.space.describe() if isinstance(_setting(base.resolved, key), int | float | str)]
+    return RunsView(dict(plan.study.directions), (*overall, *ious[:_MOST_CLASSES]), params)
+
+
+def _setting(settings: object, key: str) -> object:
+    """The setting at a dotted key; None where there is none."""
+    for part in key.split("."):
+        settings = settings.get(part) if isinstance(settings, Mapping) else None
+    return settings

@@ -182,6 +182,17 @@ def test_evaluation_counts_each_image_and_drops_the_padding():
     chosen = np.take_along_axis(shifted, np.where(valid, labels, 0)[..., None], -1)[..., 0]
     assert evaluation.loss_base == pytest.approx(-chosen[valid].mean(), rel=1e-5)
     np.testing.assert_array_equal(network.predict(told, 2), predicted)
+    assert evaluation.class_ids is None
+
+
+def test_an_evaluation_keeps_the_predictions_that_are_asked_for():
+    network = prepare()
+    images, labels = batch()
+    batches = [(images, labels), (images[::-1], labels[::-1])]
+    kept = network.evaluate(batches, 4, [0, 2, 3]).class_ids
+    predicted = network.predict(batches, 4)
+    assert kept.dtype == np.uint8
+    np.testing.assert_array_equal(kept, predicted[[0, 2, 3]])
 
 
 def test_a_loss_that_leaves_the_numbers_is_an_error():

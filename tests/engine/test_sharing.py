@@ -41,7 +41,11 @@ def assert_equal(mine, theirs):
     np.testing.assert_array_equal(one.test, other.test)
 
 
-@pytest.mark.parametrize("variant", ["attenuate_fn", "soften_fn", "relabel_fn", "expected_cost"])
+@pytest.mark.parametrize(
+    "variant",
+    ["attenuate_fn", "relabel_fn", pytest.param("soften_fn", marks=pytest.mark.slow),
+     pytest.param("expected_cost", marks=pytest.mark.slow)],
+)  # fmt: skip
 def test_a_trial_branches_off_where_its_mask_begins(bench, tmp_path, variant):
     other = (*MASKED[:1], f"loss={variant}", *MASKED[2:], "loss.target=water")
     alone = run(bench, tmp_path, *other, shared=False)
@@ -81,14 +85,15 @@ def test_the_plain_control_and_a_mask_share_their_steps(bench, tmp_path):
     assert_equal(branched, run(bench, tmp_path, *masked, shared=False))
 
 
+@pytest.mark.slow
 def test_what_changes_a_step_is_not_shared(bench, tmp_path):
     run(bench, tmp_path, *MASKED)
     for change in (
         *("seed=1", "optimizer.learning_rate=0.02", "optimizer.schedule=cosine", "optimizer.name=sgd"),
         *("weighting=inverse", "base.label_smoothing=0.1", "dataset.flips=none", "dataset.seed=1"),
-        *("backbone.width=5", "trainer.batch_size=3", "dataset.widen_px=1"),
+        *("backbone.width=5", "trainer.batch_size=3", "label_noise=over_wide label_noise.target=road"),
     ):
-        _, tracker = run(bench, tmp_path, *MASKED, change)
+        _, tracker = run(bench, tmp_path, *MASKED, *change.split())
         assert shared_steps(tracker) == 0, change
 
 

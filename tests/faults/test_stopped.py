@@ -34,7 +34,7 @@ def test_the_first_ctrl_c_finishes_the_running_trial(tmp_path):
     sweep.press_ctrl_c()
     assert sweep.end() == 130, sweep.text
     assert "The running trial will be finished. Press Ctrl-C again" in sweep.text
-    assert set(outcomes(tmp_path)) == {"complete"}
+    assert set(outcomes(tmp_path)) == {"complete"}, sweep.text
     assert set(finish(tmp_path)) == {"complete"}
 
 
@@ -65,7 +65,7 @@ def test_ctrl_c_finishes_the_running_trials_of_every_worker(tmp_path):
     sweep = begin(tmp_path, *JOBLIB)
     sweep.press_ctrl_c()
     assert sweep.end() == 130, sweep.text
-    assert set(outcomes(tmp_path)) == {"complete"}
+    assert set(outcomes(tmp_path)) == {"complete"}, sweep.text
     assert set(finish(tmp_path)) == {"complete"}
 
 

@@ -21,7 +21,7 @@ COMPILED = True
 
 SETTING = [
     *("dataset.n_train=16", "dataset.n_val=8", "dataset.n_test=1", "dataset.size_px=64", "dataset.image_size=[64,64]"),
-    *("dataset.crop_size=null", "dataset.widen_px=0", "backbone=tiny", "backbone.width=8", "backbone.depth=2"),
+    *("dataset.crop_size=null", "backbone=tiny", "backbone.width=8", "backbone.depth=2"),
     *("trainer.epochs=6", "trainer.steps_per_epoch=20", "trainer.batch_size=4", "trainer.test=false"),
     *("optimizer=adam", "optimizer.learning_rate=0.03", "loss.target=water", "tracking.overlay_images=0"),
 ]

@@ -104,7 +104,7 @@ def steps_with(variant, case):
 
 
 @EACH
-@pytest.mark.parametrize("spread", [3.0, 1e4])
+@pytest.mark.parametrize("spread", [3.0, pytest.param(1e4, marks=pytest.mark.slow)])
 def test_modes_agree(variant, spread):  # P30
     case = problem(spread=spread)
     case.logits[case.void] = np.nan

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fnmask.binding import ConfigError, bind
 from fnmask.data.arrays import count_classes, load_split
-from fnmask.data.camvid import CamVid
+from fnmask.data.named.camvid import CamVid
 from fnmask.losses import weighting
 
 SEGNET = [0.2595, 0.1826, 4.5640, 0.1417, 0.9051, 0.3826, 9.6446, 1.8418, 0.6823, 6.2478, 7.3614]

@@ -16,6 +16,7 @@ def mutant(before, after, tests=TESTS):
     return Mutant("example", FILE, before, after, "something is wrong", tests)
 
 
+@pytest.mark.slow
 def test_a_mistake_that_a_test_notices_is_killed():
     source = (ROOT / "fnmask" / FILE).read_text()
     outcome = judge(mutant("if done < 0:", "if done < 1:"))
@@ -24,11 +25,13 @@ def test_a_mistake_that_a_test_notices_is_killed():
     assert (ROOT / "fnmask" / FILE).read_text() == source, "the working tree is not touched"
 
 
+@pytest.mark.slow
 def test_what_is_no_mistake_survives():
     outcome = judge(mutant("    done = step - warmup_steps\n", "    done = -(warmup_steps - step)\n"))
     assert (outcome.verdict, outcome.detail) == ("survived", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -42,6 +45,7 @@ def test_an_error_on_the_way_is_no_kill(before, after):
     assert "nothing_of_that_name" in outcome.detail or "no_such_name" in outcome.detail
 
 
+@pytest.mark.slow
 def test_tests_that_fail_anyway_tell_nothing():
     with pytest.raises(RuntimeError, match="Without any mutant pytest ends with 4, so nothing could be told"):
         check_unbroken([mutant("done = ", "done = ", ("losses/no_such_test.py",))])

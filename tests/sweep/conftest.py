@@ -8,14 +8,11 @@ import optuna
 import pytest
 from claiming import with_storage
 from hydra._internal.callbacks import Callbacks
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import CachingConfigRepository
-from hydra._internal.utils import create_config_search_path
 from hydra.types import HydraContext, RunMode
 from made_up import Bench, Killed, Training
+from remembering import RememberingLoader
 
 from fnmask.binding import ConfigError
-from fnmask.presets import conf_dir
 from fnmask.sweep.begin import begin
 from fnmask.sweep.composer import Composer
 from fnmask.sweep.interruption import Interruption
@@ -33,10 +30,7 @@ from fnmask.train import register_resolvers
 def loader():
     register_resolvers()
     register()
-    loader = ConfigLoaderImpl(create_config_search_path(str(conf_dir())))
-    # Reading the same files for every composition is most of its time.
-    loader.repository = CachingConfigRepository(loader.repository)
-    return loader
+    return RememberingLoader()
 
 
 @pytest.fixture(scope="session")

@@ -102,6 +102,7 @@ def test_of_a_key_given_twice_the_last_word_wins(plan, faults):
 ODD = ("a b", "c,d", "e=f", "${root}", "it's", "null", "x[1]", "{y:1}", "1", " ", "$", "@", '"')
 
 
+@pytest.mark.slow
 def test_texts_reach_the_trial_as_they_are(plan, composer, tmp_path):
     roots = [tmp_path / f"{place}" / text for place, text in enumerate(ODD)]
     for root in roots:
@@ -287,6 +288,7 @@ def test_the_number_of_combinations_is_told(plan, entries, told):
 PLAIN_ALONE = "study.controls={plain: ['loss=plain']}"
 
 
+@pytest.mark.slow
 def test_every_trial_has_its_number_and_its_folder(tmp_path):
     """Trains: a control and two trials of one epoch."""
     words = ("trainer.epochs=1", "loss=attenuate_fn", "loss.alpha=0.25,0.5", "study.sampler=grid", "study.name=folders")
@@ -313,6 +315,7 @@ def test_every_trial_has_its_number_and_its_folder(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_sweep_stops_after_too_many_failures_in_a_row(tmp_path):
     """Trains: a control, and trials that fail at once."""
     alphas = "loss.alpha=1e30,2e30,3e30,0.5"

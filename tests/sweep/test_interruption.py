@@ -1,5 +1,7 @@
 """Ctrl-C and SIGTERM, in a process of its own each time."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -42,6 +44,35 @@ with interruption.raising():
         "The trial will be finished. Press Ctrl-C again to stop at once and have it run again later.",
         "",
     ]
+
+
+def test_ctrl_c_in_the_middle_of_a_line_on_the_terminal_only_asks():
+    """Such as while the terminal is held by Ctrl-S: a write waits, and the signal comes in it."""
+    code = f"""{BEGIN}
+with Interruption("The trial") as interruption:
+    print("x" * 1_000_000, file=sys.stderr)
+    print(interruption.is_requested)
+"""
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    held = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=buffered
+    )
+    assert held.stderr.read(1) == "x"
+    held.send_signal(signal.SIGINT)
+    written, told = held.communicate(timeout=60)
+    assert written == "True\n", told[-500:]
+    assert "The trial will be finished." in told
+
+
+def test_ctrl_c_only_asks_where_nobody_can_be_told():
+    assert (
+        run("""
+sys.stderr.close()
+send(SIGINT)
+print(interruption.is_requested)
+""").stdout
+        == "True\n"
+    )
 
 
 def test_the_second_one_cuts_where_the_trial_asks():

@@ -3,6 +3,7 @@
 import pytest
 from composing import make_camvid
 
+from fnmask.binding import ConfigError
 from fnmask.config import digest
 from fnmask.sweep.study import Control
 from fnmask.sweep.wording import describe_plan
@@ -285,3 +286,9 @@ def test_a_hook_is_tried_before_anything_is_trained(plan, faults, monkeypatch):
     assert found.n_combinations is None
     assert found.n_trials == 9
     assert "  and what fnmask.sweep.plan.hooked asks for" in describe_plan(found)
+
+
+@pytest.mark.parametrize("words", [(), ("+sweeps=quickstart",), BY_HAND])
+def test_a_run_is_not_repeated_by_a_sweep(plan, words):
+    with pytest.raises(ConfigError, match=r"from_run: belongs to .*, without --multirun"):
+        plan("+from_run=0123456789ab", *words)

@@ -123,10 +123,10 @@ def test_class_names_come_back_from_their_overrides():
     ("key", "text", "expected"),
     [
         ("dataset.crop_size", "[96,96],null,[64,32]", [[96, 96], None, [64, 32]]),
-        ("dataset.unreliable_class", "null,road", [None, "road"]),
+        ("trainer.steps_per_epoch", "null,5", [None, 5]),
         ("trainer.jit_compile", "choice(true,false)", [True, False]),
         ("optimizer.learning_rate", "choice(1e-5,0.1,1)", [1e-5, 0.1, 1]),
-        ("dataset.unreliable_class", "choice('null','true','1','a b',\"it's\",'a,b',a b)", None),
+        ("study.hook", "choice('null','true','1','a b',\"it's\",'a,b',a b)", None),
         ("loss.target", "choice([road,water],'low plants')", [["road", "water"], "low plants"]),
         ("weighting.weights", "choice({road:0.5},{water:2})", [{"road": 0.5}, {"water": 2}]),
     ],

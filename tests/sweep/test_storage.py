@@ -182,6 +182,7 @@ def test_a_study_outlives_a_database_that_is_away_for_a_moment(tmp_path):
     assert optuna.load_study(study_name="study", storage=storage).user_attrs == {"fnmask:stop": 3}
 
 
+@pytest.mark.slow
 def test_many_may_open_a_new_database_at_once(tmp_path):
     script = (
         "import sys, time\nfrom sqlalchemy.engine import make_url\nfrom fnmask.sweep.storage import open_storage\n"

@@ -3,7 +3,7 @@ from fnmask.sweep.warmth import Warmth, structure_of
 
 def test_numbers_of_a_step_are_no_structure():
     chosen = {"backbone": "unet", "loss": "ignore_fn", "optimizer": "adam"}
-    numbers = {"loss.alpha": 0.5, "loss.target": "road", "seed": 3, "weighting": "none", "dataset.widen_px": 2}
+    numbers = {"loss.alpha": 0.5, "loss.target": "road", "seed": 3, "weighting": "none", "label_noise.px": 2}
     rates = {"optimizer.learning_rate": 0.1, "optimizer.weight_decay": 0.2, "base.gamma": 2}
     assert structure_of(chosen | numbers | rates) == structure_of(chosen)
     for change in (
