@@ -128,7 +128,7 @@ def _words(setting: Setting) -> list[str]:
             f"+dataset.num_classes={setting.num_classes}",
         ),
         *(f"dataset.size_px={size}", f"dataset.image_size=[{size},{size}]", "dataset.crop_size=null"),
-        *("dataset.unreliable_class=null", "dataset.widen_px=0"),
+        "label_noise=none",
         *(f"dataset.n_train={N_VAL}", f"dataset.n_val={N_VAL}", "dataset.n_test=1", "trainer.test=false"),
         *("backbone=tiny", "optimizer=adam", "loss=attenuate_fn", "loss.target=class_1"),
         # As in `benchmarks.throughput`, half of the epochs come before the mask.

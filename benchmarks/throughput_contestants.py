@@ -133,7 +133,7 @@ def our_arguments(request: Mapping[str, Any], *, share: bool) -> list[str]:
     return [
         *("--multirun", f"root={request['folder']}", *backbone, f"trainer.share_steps={share}"),
         *("dataset=aerial", f"dataset.size_px={size}", f"dataset.image_size=[{size},{size}]"),
-        *("dataset.crop_size=null", "dataset.widen_px=0", f"dataset.n_train={request['n_train']}"),
+        *("dataset.crop_size=null", f"dataset.n_train={request['n_train']}"),
         *(f"dataset.n_val={request['n_val']}", "dataset.n_test=1", "trainer.test=false"),
         *("loss=attenuate_fn", f"loss.target=choice({targets})", f"loss.alpha=choice({alphas})"),
         *(f"loss.warmup_epochs={request['epochs'] // 2}", "loss.ramp_epochs=0"),
