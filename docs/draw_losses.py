@@ -27,9 +27,9 @@ from PIL import Image
 
 from fnmask.data.aerial import Aerial
 from fnmask.data.arrays import load_split
-from fnmask.data.camvid import CamVid
-from fnmask.data.dubai import Dubai
-from fnmask.data.label_noise import widen_class
+from fnmask.data.label_noise import Classes, NoNoise, OverWide
+from fnmask.data.named.camvid import CamVid
+from fnmask.data.named.dubai import Dubai
 from fnmask.data.pipeline import TrainStream
 from fnmask.data.source import DataSource
 from fnmask.losses import MaskedCrossentropy, build_loss, error_weights, ramp, variants
@@ -194,7 +194,8 @@ def look(source: DataSource, target: str, size: tuple[int, int], widen_px: int, 
     keras.utils.set_random_seed(0)
     index = source.class_names.index(target)
     data = load_split(source, "train", image_size=size)
-    labels = widen_class(data.labels, index, widen_px, source.ignore_class)
+    noise = OverWide(target=target, px=widen_px) if widen_px else NoNoise()
+    labels = noise.spoil(data.labels, data.ids, Classes(source.class_names, source.ignore_class))
     data = type(data)(data.ids, data.images, labels)
     model = tiny(num_classes=len(source.class_names), width=8)
     loss = MaskedCrossentropy(len(source.class_names), ignore_class=source.ignore_class)
