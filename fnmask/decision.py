@@ -62,7 +62,7 @@ def read_decision(text: str, class_names: Sequence[str]) -> Decision:
     """
     found: dict[str, float] = {}
     faults = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in _parts(text, class_names):
         name, is_rule, number = (piece.strip() for piece in part.rpartition(">"))
         if not is_rule or not re.fullmatch(r"[0-9.]+(e-?[0-9]+)?", number):
             faults.append(f"decision: got {part!r}. {_EXAMPLE}.")
@@ -79,6 +79,13 @@ def read_decision(text: str, class_names: Sequence[str]) -> Decision:
     thresholds = tuple((name, found[name]) for name in class_names if name in found)
     offsets = tuple(-math.log(found[name] / (1 - found[name])) + 0.0 if name in found else 0.0 for name in class_names)
     return Decision(thresholds, offsets)
+
+
+def _parts(text: str, class_names: Sequence[str]) -> list[str]:
+    """What stands between commas; those in the name of a class belong to it, of two such names to the longer one."""
+    names = sorted((re.escape(name) for name in class_names if "," in name), key=len, reverse=True)
+    found = re.findall(rf"\s*(?:{'|'.join(names)})?[^,]*", text)
+    return [part.strip() for part in found if part.strip()]
 
 
 def _number(text: str) -> float:

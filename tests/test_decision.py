@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from fnmask.binding import ConfigError
 from fnmask.decision import Decision, read_decision
 
-NAMES = ("land", "road", "tree top", "a>b")
+NAMES = ("land", "road", "tree top", "a>b", "car, van", "car, van, bus")
 
 threshold = st.floats(1e-9, 1 - 1e-9)
 
 
 def test_no_rule_is_argmax():
     rule = read_decision("", NAMES)
-    assert rule == Decision((), (0.0, 0.0, 0.0, 0.0))
-    logits = np.ones((2, 4), np.float32)
+    assert rule == Decision((), 6 * (0.0,))
+    logits = np.ones((2, 6), np.float32)
     assert rule.apply(logits) is logits
     assert str(rule) == ""
 
@@ -25,9 +25,9 @@ def test_offsets_by_hand():
     """b = -log(t / (1 - t)): -log 4 at 0.8, +log 3 at 0.25, nothing at 1/2."""
     rule = read_decision(" tree top>0.25, road > 0.8,land>0.5", NAMES)
     assert rule.thresholds == (("land", 0.5), ("road", 0.8), ("tree top", 0.25))
-    np.testing.assert_allclose(rule.logit_offsets, [0, -math.log(4), math.log(3), 0], rtol=1e-12)
+    np.testing.assert_allclose(rule.logit_offsets, [0, -math.log(4), math.log(3), 0, 0, 0], rtol=1e-12)
     assert str(rule) == "land>0.5,road>0.8,tree top>0.25"
-    np.testing.assert_allclose(rule.apply(np.zeros((1, 4), np.float32))[0], rule.logit_offsets, rtol=1e-6)
+    np.testing.assert_allclose(rule.apply(np.zeros((1, 6), np.float32))[0], rule.logit_offsets, rtol=1e-6)
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), threshold, min_size=1))
@@ -77,7 +77,7 @@ def contest(logits, label, t):
     return (label if score > t else best), abs(score - t)
 
 
-@given(st.lists(st.floats(-8, 8, width=32), min_size=4, max_size=4), st.sampled_from(range(4)), st.floats(0.02, 0.98))
+@given(st.lists(st.floats(-8, 8, width=32), min_size=6, max_size=6), st.sampled_from(range(6)), st.floats(0.02, 0.98))
 def test_one_threshold_is_the_contest_with_the_best_other_class(logits, label, t):
     wanted, margin = contest(np.array(logits, np.float64), label, t)
     rule = read_decision(f"{NAMES[label]}>{t!r}", NAMES)
@@ -89,8 +89,8 @@ def test_one_threshold_is_the_contest_with_the_best_other_class(logits, label, t
 
 
 @given(
-    st.lists(st.floats(-8, 8, width=32), min_size=4, max_size=4),
-    st.lists(st.floats(0.02, 0.98), min_size=4, max_size=4),
+    st.lists(st.floats(-8, 8, width=32), min_size=6, max_size=6),
+    st.lists(st.floats(0.02, 0.98), min_size=6, max_size=6),
 )
 def test_of_several_thresholds_the_winner_passes_its_contest_with_every_other_class(logits, thresholds):
     """k beats j iff p_k / p_j > (t_k / (1 - t_k)) / (t_j / (1 - t_j)): odds count, wherever both are moved."""
