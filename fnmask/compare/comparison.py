@@ -10,7 +10,7 @@ from fnmask.compare.images import NoImagesError, write_images
 from fnmask.compare.loading import load_sweep
 from fnmask.compare.many import choose_variants
 from fnmask.compare.pictures import load_pictures
-from fnmask.compare.report import build_report, facts_of, page_figures
+from fnmask.compare.report import build_report, facts_of
 from fnmask.compare.rows import ComparisonTable
 from fnmask.compare.runs import GAIN, Sweep
 from fnmask.compare.table import build_table
@@ -102,8 +102,9 @@ def write_comparison(
     tables = _corrected_together({name: build_table(loaded, name, shown=shown) for name in order})
     text = comparison_text(loaded, tables[order[0]], width=TEXT_WIDTH)
     curves, facts = load_curves(store, loaded, tables[order[0]]), facts_of(loaded)
+    report = build_report(loaded, tables, curves, load_pictures(store, loaded, tables[order[0]]))
     contents = {
-        "report.html": build_report(loaded, tables, curves, load_pictures(store, loaded, tables[order[0]])),
+        "report.html": report.html,
         "report.md": comparison_markdown(loaded, tables, facts),
         "report.json": comparison_json(loaded, tables, facts, curves),
         "table.txt": text,
@@ -116,7 +117,7 @@ def write_comparison(
     complaint = ""
     if images:
         try:
-            drawn = write_images(page_figures(loaded, tables, curves), output_dir / "figures", images)
+            drawn = write_images(report.figures, output_dir / "figures", images)
             paths |= {f"figures/{path.name}": path for path in drawn}
         except NoImagesError as error:
             complaint = str(error)

@@ -56,4 +56,4 @@ def test_the_pixels_of_the_target_in_one_bar_for_each(baseline, bars):
     found = {"plain": (80, 20, 0), "down": (40, 60, 0), "soft": (60, 40, 0)}
     assert [trace.x for trace in figure.data] == [pytest.approx(own) for own in zip(*map(found.get, bars), strict=True)]
     of = "the plain control" if baseline == "plain" else "down"
-    assert f"averaged over seeds: above {of}, below it" in build_report(sweep, {"test": table})
+    assert f"averaged over seeds: above {of}, below it" in build_report(sweep, {"test": table}).html

@@ -50,7 +50,7 @@ def test_every_word_says_what_is_compared_with():
     text = comparison_text(other, table)
     assert "points against down road of the same" in " ".join(text.split())
     assert "the plain control" not in text
-    page = build_report(other, {"test": table})
+    page = build_report(other, {"test": table}).html
     assert "<dt>compared with</dt><dd>down road</dd>" in page
 
 

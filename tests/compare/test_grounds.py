@@ -158,5 +158,5 @@ def test_two_sweeps_of_other_budgets_from_the_store(store, add_trial):
     assert sweep.notes == (
         "Kept apart, as variants of their own: 2 trials (plain, soft) with trainer.epochs 8 instead of 4.",
     )
-    page = build_report(sweep, {"test": build_table(sweep, "test", resamples=20)})
+    page = build_report(sweep, {"test": build_table(sweep, "test", resamples=20)}).html
     assert f"<li>{sweep.notes[0]}</li>" in page

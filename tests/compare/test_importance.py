@@ -98,7 +98,7 @@ def test_it_says_why_where_it_would_be_noise(sweep):
     )
     told = importance_of(settings_of(one, build_table(one, "test", resamples=20)))
     assert told.reason.startswith("1 setting was varied")
-    page = build_report(few, {"test": build_table(few, "test", resamples=20)})
+    page = build_report(few, {"test": build_table(few, "test", resamples=20)}).html
     assert "Not shown: from 8 variants it would be noise" in page
 
 
@@ -129,7 +129,7 @@ def test_settings_that_have_no_axis_are_named(sweep):
         given = varied(count)
         table = build_table(given, "test", resamples=20)
         assert len(parallel_figure(settings_of(given, table)).data[0].dimensions) == 5 + 4
-        page = build_report(given, {"test": table})
+        page = build_report(given, {"test": table}).html
         assert ("More axes cannot be told apart" in page) == (told is not None)
         assert told is None or told in page
 

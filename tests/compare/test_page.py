@@ -46,7 +46,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sweep = made_up_sweep()
     tables = {split: build_table(sweep, split, resamples=100) for split in ("test", "val")}
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(build_report(sweep, tables, pictures=made_up_pictures(sweep)), encoding="utf-8")
+    path.write_text(build_report(sweep, tables, pictures=made_up_pictures(sweep)).html, encoding="utf-8")
     return path
 
 
@@ -204,7 +204,7 @@ def test_a_name_of_one_long_word_is_broken(browser, tmp_path):
     told = {name: (Predictions(kept.ids, labels, np.ones((3, 3), np.float32)), ()) for name in ("plain", "soft")}
     path = tmp_path / "report.html"
     tables = {"test": build_table(sweep, "test", resamples=20)}
-    path.write_text(build_report(sweep, tables, pictures=choose_images(sweep, kept, told)), encoding="utf-8")
+    path.write_text(build_report(sweep, tables, pictures=choose_images(sweep, kept, told)).html, encoding="utf-8")
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(path.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
