@@ -3,14 +3,13 @@
 import argparse
 import gc
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from fnmask.data_commands import add_data_commands
 from fnmask.inference.commands import add_inference_commands
-from fnmask.project import DATABASE_NAME, find_root
+from fnmask.project import DATABASE_NAME, browse_text, find_root, report_dir
 
 EXIT_REFUSED = 2
 
@@ -30,21 +29,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _build_parser().parse_args(words)
     exit_code: int = arguments.command(arguments)
     return exit_code
-
-
-def report_dir(root: Path, study: str) -> Path:
-    """Where the comparison of a study is written unless told otherwise: `mlruns/reports/<study>`."""
-    return root / "mlruns" / "reports" / (re.sub(r"[^\w\-.]+", "_", study).strip(".") or "sweep")
-
-
-def browse_text(view_link: str | None) -> str:
-    """How to see the trials in MLflow's page: what to start, and the address of a sweep's own view, if it has one."""
-    server = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if server.startswith(("http:", "https:")):
-        from fnmask.tracking.passwords import hide_in_text
-
-        return f"Browse:  {hide_in_text(server).rstrip('/')}/{view_link or ''}"
-    return "Browse:  mlflow ui" + (f", then http://127.0.0.1:5000/{view_link}" if view_link else "")
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -137,7 +121,7 @@ def _train(words: Sequence[str]) -> int:
 def _work(arguments: argparse.Namespace) -> int:
     """`fnmask worker`."""
     # Imported here: Hydra and Optuna take a second, and --help should not wait for it.
-    from fnmask.sweep.worker_command import work
+    from fnmask.worker_command import work
 
     return work(
         arguments.study,

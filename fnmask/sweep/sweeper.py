@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from fnmask.backend import load_backend
 from fnmask.binding import ConfigError
 from fnmask.checked import describe_warnings, require_checked
-from fnmask.cli import browse_text, report_dir
+from fnmask.project import browse_text, report_dir
 from fnmask.sweep.begin import Begun, begin, best_known_controls
 from fnmask.sweep.composer import Composer
 from fnmask.sweep.interruption import Interruption
