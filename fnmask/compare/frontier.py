@@ -35,8 +35,6 @@ PLANES: tuple[Plane, ...] = ("precision_recall", "iou")
 
 _RESAMPLES = 2000
 _AT_ONCE = 250
-# Points that are put between two thresholds.
-_BETWEEN = 4
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,7 @@ def _distances(
         place = own.targets.index(target)
         hits, predicted = (np.tensordot(weights, part[place], axes=1) for part in (own.hits, own.predicted))
         labels = (weights @ matrices.sum(axis=2))[:, None, :]
-        curves[block] = _filled(_points(Margins(hits, np.broadcast_to(labels, hits.shape), predicted), target))
+        curves[block] = _continued(_points(Margins(hits, np.broadcast_to(labels, hits.shape), predicted), target))
     return {
         name: np.stack([_distance(_read(weights @ part, target), curves[block]) for block, part in own.items()])
         for name, own in counts.items()
@@ -171,26 +169,32 @@ def _points(margins: Margins, target: int) -> FloatArray:
     return np.asarray(100 * np.stack([by_class, by_iou]))
 
 
-def _filled(points: FloatArray) -> FloatArray:
-    """Curves `(2, R, T, 2)` with more points between neighbors.
+def _continued(points: FloatArray) -> FloatArray:
+    """Curves `(2, R, T, 2)` without gaps.
 
     A target that is no longer predicted has no precision: there the curve goes on at the last one, down to recall 0.
     """
     points = points.copy()
     for index in range(1, points.shape[2]):
         points[:, :, index] = np.where(np.isnan(points[:, :, index]), points[:, :, index - 1], points[:, :, index])
-    steps = np.arange(_BETWEEN + 1) / (_BETWEEN + 1)
-    before, after = points[:, :, :-1, None], points[:, :, 1:, None]
-    between = before + (after - before) * steps[:, None]
-    return np.concatenate([between.reshape(*points.shape[:2], -1, 2), points[:, :, -1:]], axis=2)
+    return points
 
 
 def _distance(points: FloatArray, curves: FloatArray) -> FloatArray:
-    """Of points `(2, R, 2)` to curves `(2, R, T, 2)`: `(R, 2)`. A precision that is not defined counts as 0.
+    """Of points `(2, R, 2)` to curves `(2, R, T, 2)`, straight between neighbors: `(R, 2)`.
 
-    NaN where there is no pixel of the target, or of any other class: there the curve is not defined either.
+    A precision that is not defined counts as 0. NaN where there is no pixel of the target, or of any other class: there
+    the curve is not defined either.
     """
     own = np.nan_to_num(points)
     # Coordinate by coordinate: a maximum along an axis of two is four times as slow.
-    ahead = np.maximum(own[..., 0, None] - curves[..., 0], own[..., 1, None] - curves[..., 1])
-    return np.asarray(ahead.min(axis=-1).T)
+    first, second = own[..., 0, None] - curves[..., 0], own[..., 1, None] - curves[..., 1]
+    nearest = np.maximum(first, second).min(axis=-1)
+    # Between two thresholds the larger of two straight lines is least at an end, or where they cross.
+    lead = first - second
+    before, after = lead[..., :-1], lead[..., 1:]
+    crossing = before * after < 0
+    share = np.divide(before, before - after, out=np.zeros(before.shape), where=crossing)
+    between = np.where(crossing, first[..., :-1] + share * (first[..., 1:] - first[..., :-1]), np.inf).min(axis=-1)
+    # In this order: a curve that is not defined has no crossing, and its NaN is to stay.
+    return np.asarray(np.minimum(nearest, between).T)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fnmask.compare.frontier import PLANES, _distance, _filled, curve, standings
+from fnmask.compare.frontier import PLANES, _continued, _distance, curve, standings
 from fnmask.metrics import confusion, confusion_matrix
 from fnmask.metrics.frontier_images import image_frontiers
 from fnmask.tracking.artifacts import FrontierFile
@@ -40,17 +40,28 @@ def kept(controls):
 
 def test_distance_by_hand():
     curves = np.array([[[[0.0, 10.0], [10.0, 0.0]]]] * 2)  # one resample, two points, the same in both planes
-    filled = _filled(curves)
-    assert filled.shape == (2, 1, 6, 2)
-    assert filled[0, 0, :, 0].tolist() == pytest.approx([0, 2, 4, 6, 8, 10])
-    # (7, 7) is ahead of (6, 4) by 1 and 3: the better coordinate counts, 3. (4, 6) is ahead of (2, 3) by 2 and 3.
+    # (7, 7) is ahead of (5, 5) by 2 in both, of every other point by more in one. (2, 3) lacks 2.5 in both to (4.5, 5.5).
     points = np.array([[[7.0, 7.0]], [[2.0, 3.0]]])
-    assert _distance(points, filled)[0] == pytest.approx([3.0, -2.0])
+    assert _distance(points, curves)[0] == pytest.approx([2.0, -2.5])
+
+
+def test_distance_is_that_to_the_lines_between_thresholds():
+    """Against lines that are followed in a thousand steps."""
+    rng = np.random.default_rng(0)
+    recall, precision = np.sort(rng.uniform(0, 100, (2, 6)))[:, ::-1], np.sort(rng.uniform(0, 100, (2, 6)))
+    curves = np.stack([recall, precision], axis=-1)[:, None]
+    steps = np.linspace(0, 1, 1001)[:, None]
+    lines = [own[0, :-1, None] + steps * (own[0, 1:, None] - own[0, :-1, None]) for own in curves]
+    for point in rng.uniform(0, 100, (50, 2)):
+        wanted = [float(np.max(point - line, axis=-1).min()) for line in lines]
+        found = _distance(np.array([[point]] * 2), curves)[0]
+        assert found == pytest.approx(wanted, abs=0.1)
+        assert (found <= np.array(wanted) + 1e-9).all(), "no step lies nearer"
 
 
 def test_where_the_target_is_no_longer_predicted_the_curve_goes_on_to_recall_0():
     curves = np.array([[[[50.0, 80.0], [0.0, np.nan]]]] * 2)
-    filled = _filled(curves)
+    filled = _continued(curves)
     assert filled[0, 0, -1].tolist() == [0, 80]
     assert _distance(np.array([[[20.0, 85.0]]] * 2), filled)[0] == pytest.approx([5.0, 5.0])
     never = np.array([[[0.0, np.nan]], [[20.0, 85.0]]])
