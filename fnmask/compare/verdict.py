@@ -53,26 +53,26 @@ def _winners(sweep: Sweep, table: ComparisonTable) -> str:
         told = [f"{_listed(target)}: {one}" for target, one in zip(targets, told, strict=False)]
     rest = f" {len(targets) - _MOST} more targets are in the table." if len(targets) > _MOST else ""
     told = [one[0].upper() + one[1:] if len(targets) == 1 else one for one in told]
-    told = [_by_metric(rated, table), *told] if table.metric != GAIN else told
+    told = [_by_metric(sweep, rated, table), *told] if table.metric != GAIN else told
     return " ".join(told) + rest + _against_threshold(sweep, [row for row in rated if row.loss == "mask"], table)
 
 
-def _by_metric(rated: Sequence[Row], table: ComparisonTable) -> str:
-    """What is best by the reading that was asked for."""
+def _by_metric(sweep: Sweep, rated: Sequence[Row], table: ComparisonTable) -> str:
+    """What is best by the reading that was asked for, and whether that is better than what is compared with."""
     heading, metric = metric_name(table), table.metric
-    known = [row for row in rated if not math.isnan(row.values[metric].mean)]
+    known = [row for row in rated if not math.isnan(row.deltas[metric].mean)]
     if not known:
         return f"Nothing can be said by {heading}."
     sign = -1 if metric in LESS_IS_BETTER else 1
-    best = max(known, key=lambda row: sign * row.values[metric].mean)
-    if metric in LESS_IS_BETTER:
-        return f"By {heading}, {best.variant} does best: {percent(best.values[metric].mean)} points."
-    delta = best.deltas[metric]
-    bounds = interval_text(delta, table.comparisons)
-    return (
-        f"By {heading}, {best.variant} does best: {percent(best.values[metric].mean)} %, {signed(delta.mean)} points"
-        f"{' ' + bounds if bounds else ''}."
-    )
+    # By what is paired: where seeds are not the same ones, values alone would compare seeds.
+    best = max(known, key=lambda row: sign * row.deltas[metric].mean)
+    delta, value = best.deltas[metric], percent(best.values[metric].mean)
+    told = f"{value} points" if metric in LESS_IS_BETTER else f"{value} %, {signed(delta.mean)} points"
+    bounds = _bounds(best, metric, table)
+    told = f"{best.variant}{{}}: {told}{' ' + bounds if bounds and metric not in LESS_IS_BETTER else ''}."
+    if round(sign * delta.mean, 1) <= 0:
+        return f"By {heading}, no variant does better than {sweep.compared_with}; next is {told.format('')}"
+    return f"By {heading}, {told.format(' does best')}"
 
 
 def _of_target(rows: Sequence[Row], table: ComparisonTable) -> str:
@@ -83,7 +83,7 @@ def _of_target(rows: Sequence[Row], table: ComparisonTable) -> str:
     if round(_gain(best), 1) <= 0:
         parts = [f"no mask wins anything for the other classes, {_traded(best, table, verb='does best with')}"]
     elif math.isnan(best.deltas["target_cost"].mean):
-        parts = [f"{_traded(best, table)}; what it costs is unknown, since the split shows no pixel of the target"]
+        parts = ["what masks cost is unknown, since the split shows no pixel of the target", _traded(best, table)]
     elif best in cheap:
         parts = [f"whether or not its misses matter, {_traded(best, table)}"]
     else:
@@ -143,7 +143,8 @@ def _certainty(table: ComparisonTable) -> str:
     gains = [row.deltas["others_gain"] for row in rows]
     widths = [gain.half_width(table.comparisons) for gain in gains if gain.knows_seeds]
     least = f"a gain of the other classes would have to exceed {percent(median(widths))} points" if widths else ""
-    seeds = sorted({len(row.seeds) for row, _ in sure})
+    # Those that are paired: a variant may have seeds that what it is compared with has not.
+    seeds = sorted({max(delta.n_seeds for delta in row.deltas.values()) for row, _ in sure})
     how = f"95 % intervals over {_listed([str(count) for count in seeds])} seeds and the images, corrected for all "
     how += f"{table.comparisons} differences of the page (Bonferroni)"
     if not out:
@@ -167,12 +168,21 @@ def _gain(row: Row) -> float:
 def _traded(row: Row, table: ComparisonTable, *, verb: str = "wins most:") -> str:
     """A variant with its trade-off and the interval of its gain."""
     gain, cost = row.deltas["others_gain"], row.deltas["target_cost"]
-    bounds = interval_text(gain, table.comparisons)
-    paid = f"at a target cost of {percent(cost.mean)}"
+    bounds = _bounds(row, "others_gain", table)
+    paid = "" if math.isnan(cost.mean) else f" at a target cost of {percent(cost.mean)}"
     if cost.mean < 0:
-        paid = f"and {signed(-cost.mean)} for the target itself"
+        paid = f" and {signed(-cost.mean)} for the target itself"
     gained = f"{signed(gain.mean)} points of IoU for the other classes{' ' + bounds if bounds else ''}"
-    return f"{row.variant} {verb} {gained} {paid}"
+    return f"{row.variant} {verb} {gained}{paid}"
+
+
+def _bounds(row: Row, key: str, table: ComparisonTable) -> str:
+    """The interval of a difference; of one seed beside others of several, with a word on how little it says."""
+    bounds, is_alone = interval_text(row.deltas[key], table.comparisons), row.deltas[key].n_seeds == 1
+    # Where all have one seed the last sentence says it of all.
+    if bounds and is_alone and any(other.deltas[key].knows_seeds for other in table.rows):
+        return f"{bounds} (one seed, so over images alone)"
+    return bounds
 
 
 def _count(count: int, noun: str, plural: str = "s") -> str:

@@ -127,7 +127,15 @@ def test_variants_are_ranked_by_the_metric_below_the_controls(metric, order):
 def test_the_verdict_says_what_is_best_by_it():
     own = judged_by(sweep(), "target_recall")
     told = verdict(own, build_table(own, "test", resamples=50))[1]
-    assert told.startswith("By target recall, soft road alpha=1 does best: 80.0 %, 0.0 points [")
+    assert told.startswith(
+        "By target recall, no variant does better than the plain control; next is soft road alpha=1: 80.0 %, 0.0 points ["
+    )
+    own = judged_by(sweep(), "target_iou")
+    told = verdict(own, build_table(own, "test", resamples=50))[1]
+    assert told.startswith("By target IoU, soft road does best: 54.5 %, +4.5 points [")
+    own = judged_by(sweep(), "target_cost")
+    told = verdict(own, build_table(own, "test", resamples=50))[1]
+    assert told.startswith("By target cost, soft road does best: \N{MINUS SIGN}4.5 points.")
     own = judged_by(sweep(), "iou/car")
     assert verdict(own, build_table(own, "test", resamples=50))[1].startswith("By IoU of car, ")
     # A column that the terminal has no room for otherwise comes first.

@@ -1,5 +1,6 @@
 """The three sentences say what the table shows, and no more."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +103,29 @@ def test_targets_are_judged_one_by_one() -> None:
     assert "road: whether or not its misses matter, soft road wins most: +13.2" in text
     assert "car: whether or not its misses matter, soft car wins most: +5.5" in text
     assert "road and car: whether or not its misses matter, soft both wins most: +6.4" in text
+
+
+def test_seeds_are_those_that_are_paired() -> None:
+    plain = seeds_of("plain", PLAIN, shift=1, control="plain")
+    assert "intervals over 3 seeds and" in told(*plain[:3], *seeds_of("soft", SOFT, shift=1))
+    assert "intervals over 3 and 4 seeds and" in told(
+        *plain, *seeds_of("soft", SOFT, shift=1), *seeds_of("short", SOFT, shift=1)[1:]
+    )
+
+
+def test_one_seed_beside_others_of_several_is_said_to_be_one() -> None:
+    plain, few = seeds_of("plain", PLAIN, shift=1, control="plain"), "(one seed, so over images alone)"
+    text = told(*plain, *seeds_of("some", LIKE, shift=1), trial(9, "once", SOFT))
+    assert re.search(r"once wins most: \+\S+ points of IoU for the other classes \[[^]]+\] " + re.escape(few), text)
+    assert few not in told(*plain, *seeds_of("some", SOFT, shift=1))
+    assert few not in told(plain[0], trial(9, "once", SOFT)), "the last sentence says it of all"
+
+
+def test_a_name_stays_as_it_is_where_the_target_is_not_to_be_seen() -> None:
+    unseen = [[80, 20, 0], [0, 0, 0], [0, 10, 40]]
+    text = told(trial(0, "plain", unseen, control="plain"), trial(1, "soft", [[90, 10, 0], [0, 0, 0], [0, 0, 50]]))
+    assert "What masks cost is unknown, since the split shows no pixel of the target; soft wins most: +15.0" in text
+    assert "\N{EN DASH}" not in text
 
 
 def test_no_more_names_than_a_sentence_holds() -> None:
