@@ -25,6 +25,9 @@ _DATA = "training data"
 _MOST = 3
 
 Ground = Mapping[str, str]
+# Key, value and usual value of a setting.
+Told = tuple[str, str, str]
+_Frozen = tuple[tuple[str, str], ...]
 
 
 def ground_of(trial: Trial) -> dict[str, str]:
@@ -39,32 +42,37 @@ def keep_apart(trials: Sequence[Trial]) -> tuple[list[Trial], list[str]]:
     """The trials, with labels that tell those of other settings apart; and a note for each such group.
 
     Of a label's settings those that most trials have, of whatever label, stay unnamed; of equally many those that came
-    first. So what has no such name is of the same settings as far as it can be.
+    first. A label all of whose trials have others than those is then named by them too, but for what it says already:
+    a search puts into it whatever it varies. So what has no such name is of the same settings.
     """
     by_label: dict[str, list[Trial]] = {}
     for trial in trials:
         by_label.setdefault(trial.variant, []).append(trial)
-    by_label = {label: own for label, own in by_label.items() if len(own) > 1}
-    frozen = {trial.run_id: _frozen(ground_of(trial)) for own in by_label.values() for trial in own}
-    counted = Counter(frozen[trial.run_id] for trial in trials if trial.run_id in frozen)
+    kinds = {label: _by_ground(own) for label, own in by_label.items() if len(own) > 1}
+    if all(len(own) == 1 for own in kinds.values()):
+        return list(trials), []
+    counted = Counter(kind for own in kinds.values() for kind, same in own.items() for _ in same)
     rank = {kind: place for place, (kind, _) in enumerate(counted.most_common())}
+    kinds = {label: kinds.get(label) or _by_ground(own) for label, own in by_label.items()}
     renamed: dict[str, str] = {}
     groups: dict[str, list[Trial]] = {}
-    for label, own in by_label.items():
-        kinds: dict[tuple[tuple[str, str], ...], list[Trial]] = {}
-        for trial in own:
-            kinds.setdefault(frozen[trial.run_id], []).append(trial)
-        usual = min(kinds, key=rank.__getitem__)
-        others = {kind: describe_difference(dict(kind), dict(usual)) for kind in kinds if kind != usual}
+    for label, own in kinds.items():
+        if len(own) > 1:
+            usual = min(own, key=rank.__getitem__)
+            others = {kind: describe_difference(dict(kind), dict(usual)) for kind in own if kind != usual}
+        else:
+            usual = next(iter(rank))
+            others = {kind: _not_said(label, describe_difference(dict(kind), dict(usual))) for kind in own}
+        others = {kind: other for kind, other in others.items() if other}
         short = Counter(_called(other[:_MOST]) for other in others.values())
         for kind, other in others.items():
             name, shown = _called(other[:_MOST]), other[:_MOST]
             # Two groups of one name would be taken for one variant.
             if short[name] > 1:
                 name, shown = ", ".join(f"{key}={now}" for key, now, _ in other), other
-            renamed |= {trial.run_id: f"{label} · {name}" for trial in kinds[kind]}
+            renamed |= {trial.run_id: f"{label} · {name}" for trial in own[kind]}
             told = "; ".join(f"{key} {now} instead of {usually}" for key, now, usually in shown)
-            groups.setdefault(told, []).extend(kinds[kind])
+            groups.setdefault(told, []).extend(own[kind])
     notes = [
         f"Kept apart, as variants of their own: {_count(own)} with {told}." for told, own in groups.items()
     ]  # fmt: skip
@@ -126,7 +134,7 @@ def unequal_seeds(trials: Sequence[Trial]) -> list[str]:
     return [f"Most variants have the seeds {_listed(usual)}. Paired over those that they share with it: {shown}{more}."]
 
 
-def describe_difference(ground: Ground, usual: Ground) -> list[tuple[str, str, str]]:
+def describe_difference(ground: Ground, usual: Ground) -> list[Told]:
     """Key, value and usual value of every setting that differs."""
     return [
         (key, ground.get(key, "nothing"), usual.get(key, "nothing"))
@@ -135,12 +143,29 @@ def describe_difference(ground: Ground, usual: Ground) -> list[tuple[str, str, s
     ]
 
 
-def _called(difference: Sequence[tuple[str, str, str]]) -> str:
+def _not_said(label: str, difference: Sequence[Told]) -> list[Told]:
+    """What a label does not name yet, by the setting, its group, or the base that every label has."""
+
+    def is_said(key: str) -> bool:
+        node = key.partition(".")[0]
+        return node == "base" or any(f"{word}=" in label for word in (node, key.rpartition(".")[2]))
+
+    return [one for one in difference if not is_said(one[0])]
+
+
+def _called(difference: Sequence[Told]) -> str:
     """`epochs=8, width=16`."""
     return ", ".join(f"{key.rpartition('.')[2]}={now}" for key, now, _ in difference)
 
 
-def _frozen(ground: Ground) -> tuple[tuple[str, str], ...]:
+def _by_ground(trials: Iterable[Trial]) -> dict[_Frozen, list[Trial]]:
+    found: dict[_Frozen, list[Trial]] = {}
+    for trial in trials:
+        found.setdefault(_frozen(ground_of(trial)), []).append(trial)
+    return found
+
+
+def _frozen(ground: Ground) -> _Frozen:
     return tuple(sorted(ground.items()))
 
 

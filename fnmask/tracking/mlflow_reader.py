@@ -60,9 +60,10 @@ class MlflowReader:
         except MlflowException as error:
             if not where:
                 raise
+            reason = error.message.splitlines()[0].rstrip(".")
             raise ValueError(
-                f"MLflow does not understand the filter {where!r}: {error.message.splitlines()[0]} Write it as in its "
-                "own search, such as params.`loss.alpha` = '0.25' and params.`seed` = '0'."
+                f"MLflow does not understand the filter {where!r}: {reason}. Write it as in its own search, "
+                "such as params.`loss.alpha` = '0.25' and params.`seed` = '0'."
             ) from error
 
     def find_sweep(self, name_or_id: str | None = None) -> RunRecord:

@@ -128,7 +128,8 @@ def test_the_verdict_says_what_is_best_by_it():
     own = judged_by(sweep(), "target_recall")
     told = verdict(own, build_table(own, "test", resamples=50))[1]
     assert told.startswith(
-        "By target recall, no variant does better than the plain control; next is soft road alpha=1: 80.0 %, 0.0 points ["
+        "By target recall, no variant does better than the plain control; next is soft road alpha=1: 80.0 %, 0.0 "
+        "points ["
     )
     own = judged_by(sweep(), "target_iou")
     told = verdict(own, build_table(own, "test", resamples=50))[1]

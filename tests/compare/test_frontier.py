@@ -40,7 +40,7 @@ def kept(controls):
 
 def test_distance_by_hand():
     curves = np.array([[[[0.0, 10.0], [10.0, 0.0]]]] * 2)  # one resample, two points, the same in both planes
-    # (7, 7) is ahead of (5, 5) by 2 in both, of every other point by more in one. (2, 3) lacks 2.5 in both to (4.5, 5.5).
+    # (7, 7) is ahead of (5, 5) by 2 in both, of every other point by more in one. (2, 3) lacks 2.5 of (4.5, 5.5).
     points = np.array([[[7.0, 7.0]], [[2.0, 3.0]]])
     assert _distance(points, curves)[0] == pytest.approx([2.0, -2.5])
 

@@ -68,6 +68,35 @@ def test_the_same_settings_stay_unnamed_for_all_labels():
     assert notes == ["Kept apart, as variants of their own: 3 trials (plain, soft) with trainer.epochs 4 instead of 8."]
 
 
+def test_a_label_that_only_the_other_budget_has_is_named_by_it_too():
+    """Else it would stand beside trials of another length as if it were one of them."""
+    given = [
+        *(trial(seed, "plain", PLAIN, seed=seed, control="plain", params=SHORT) for seed in range(5)),
+        *(trial(5 + seed, "plain", PLAIN, seed=seed, control="plain", params=LONG) for seed in range(2)),
+        *(trial(7 + seed, "hard", SOFT, seed=seed, params=LONG) for seed in range(2)),
+        trial(9, "soft", SOFT, params=LONG),
+    ]
+    found, notes = keep_apart(given)
+    names = [*("plain",) * 5, *("plain · epochs=8",) * 2, *("hard · epochs=8",) * 2, "soft · epochs=8"]
+    assert [one.variant for one in found] == names
+    told = "5 trials (plain, hard, soft) with trainer.epochs 8 instead of 4."
+    assert notes == [f"Kept apart, as variants of their own: {told}"]
+
+
+@pytest.mark.parametrize(
+    ("label", "params"),
+    [
+        ("soft · epochs=8", LONG),
+        ("soft · backbone=fpn", SHORT | {"backbone._target_": "fnmask.models.fpn", "backbone.width": "64"}),
+        ("soft · focal gamma=2", SHORT | {"base._target_": "fnmask.losses.focal", "base.gamma": "2"}),
+    ],
+)
+def test_what_a_search_has_put_into_a_label_is_not_said_again(label, params):
+    plain = [trial(seed, "plain", PLAIN, seed=seed, control="plain", params=SHORT) for seed in range(2)]
+    given = [*plain, *(trial(2 + seed, label, SOFT, seed=seed, params=params) for seed in range(2))]
+    assert keep_apart(given) == (given, [])
+
+
 def test_groups_that_begin_alike_are_told_apart_by_all_that_differs():
     """By settings of the same last word, or by others than the first three: two groups of one name would be one."""
     usual = {"trainer.epochs": "4"}
