@@ -50,6 +50,7 @@ class Row:
         loss: kind of its loss, as in `Trial`.
         targets: of its loss; for plain those of the sweep when all trials share them, else empty.
         seeds: of its trials.
+        runs: ids of its trials, the lowest seed first: what predicts, is exported, or is repeated.
         values: by column key, over seeds: in percent, the trade-off in points, the duration in seconds.
         deltas: by column key, differences to the plain control of the same seed, backbone, data and base, in points;
             the trade-off too, with its own sign.
@@ -64,6 +65,7 @@ class Row:
     values: dict[str, Spread] = field(repr=False)
     deltas: dict[str, Difference] = field(repr=False)
     on_front: bool = False
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

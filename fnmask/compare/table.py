@@ -182,4 +182,5 @@ def _build_row(
         seeds=tuple(dict.fromkeys(trial.seed for trial in trials)),
         values=values,
         deltas=deltas,
+        runs=tuple(trial.run_id for trial in sorted(trials, key=lambda own: (len(own.seed), own.seed))),
     )

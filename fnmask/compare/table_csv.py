@@ -17,7 +17,7 @@ def table_csv(table: ComparisonTable) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    header = ["variant", "control", "target", "n_seeds", "on_front"]
+    header = ["variant", "control", "target", "n_seeds", "on_front", "runs"]
     for key in table.columns:
         name = key.replace("/", "_")
         if key in DIFFERENCE_COLUMNS:
@@ -30,6 +30,7 @@ def table_csv(table: ComparisonTable) -> str:
     writer.writerow(header)
     for row in (*table.rows, *table.left_out):
         cells = [row.variant, row.control, ", ".join(row.targets), str(len(row.seeds)), str(int(row.on_front))]
+        cells += [" ".join(row.runs)]
         for key in table.columns:
             spread = row.values.get(key, Spread())
             numbers = [] if key in DIFFERENCE_COLUMNS else [spread.mean]

@@ -7,6 +7,8 @@ from fnmask.compare.columns import class_columns
 from fnmask.compare.rows import DIFFERENCE_COLUMNS, STANDING_COLUMNS, VALUE_COLUMNS, ComparisonTable, Row
 from fnmask.compare.wording import ABSENT, interval_text, mark, percent, signed, standing
 
+# Of a run: what the commands take.
+_ID_LENGTH = 12
 _UNITS = {"duration_s": "s", "exchange_rate": "points per point"}
 
 
@@ -46,8 +48,9 @@ def _row(row: Row, table: ComparisonTable) -> str:
     cells = "".join(_cell(table, row, key) for key in table.columns)
     kind = ' class="control"' if row.control else ""
     name = escape(row.variant)
+    run = f"<small>run {escape(row.runs[0][:_ID_LENGTH])}</small>" if row.runs else ""
     return (
-        f'<tr{kind} data-variant="{name}"><th scope="row">{name}{told}</th>'
+        f'<tr{kind} data-variant="{name}"><th scope="row">{name}{told}{run}</th>'
         f'<td data-value="{len(row.seeds)}">{len(row.seeds)}</td>{cells}</tr>'
     )
 

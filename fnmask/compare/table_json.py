@@ -53,7 +53,8 @@ def _table(sweep: Sweep, table: ComparisonTable) -> dict[str, Any]:
         "rows": [_row(table, row) for row in table.rows],
         # Of thousands, means alone.
         "left_out": [
-            {"variant": row.variant, "seeds": list(row.seeds)} | {key: of.mean for key, of in row.values.items()}
+            {"variant": row.variant, "seeds": list(row.seeds), "runs": list(row.runs)}
+            | {key: of.mean for key, of in row.values.items()}
             for row in table.left_out
         ],
         "frontiers": {
@@ -70,6 +71,7 @@ def _row(table: ComparisonTable, row: Row) -> dict[str, Any]:
         "loss": row.loss,
         "targets": list(row.targets),
         "seeds": list(row.seeds),
+        "runs": list(row.runs),
         "on_front": row.on_front,
         "values": {
             key: {"mean": of.mean, "lowest": of.low, "highest": of.high, "seeds": of.count}

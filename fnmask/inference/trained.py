@@ -86,8 +86,8 @@ def find_trained_run(store: MlflowStore, run: RunRecord) -> RunRecord:
     """
     if run.tag("kind") == "sweep":
         raise RunNotFoundError(
-            f"{run.run_id} is the sweep {run.tag('study')!r}. Give the id of one of its trials, as fnmask compare or "
-            "MLflow's page of the sweep show them."
+            f"{run.run_id} is the sweep {run.tag('study')!r}. Give the id of one of its trials, as the page of fnmask "
+            "compare and MLflow's page of the sweep show them."
         )
     if run.tag("model_run"):
         return store.find_run(run.tag("model_run"))

@@ -108,8 +108,9 @@ class MlflowReader:
         if found:
             raise RunNotFoundError(f"{len(found)} runs begin with {run_id!r}. Give more of the id.")
         raise RunNotFoundError(
-            f"There is no run {run_id!r} in the experiment {self.experiment!r}. Give the id that MLflow's run page and "
-            "fnmask compare show, or its first six characters or more; another experiment by --experiment NAME."
+            f"There is no run {run_id!r} in the experiment {self.experiment!r}. Give the id that MLflow's run page "
+            "and the page of fnmask compare show, or its first six characters or more; another experiment by "
+            "--experiment NAME."
         )
 
     def find_control(self, reference: str) -> RunRecord | None:

@@ -1,12 +1,14 @@
 """The comparison as Markdown, JSON and pictures."""
 
+import csv
+import io
 import json
 import math
 import shutil
 import sys
 
 import pytest
-from hand_worked import DOWN, PLAIN, SOFT, sweep_of, trial
+from hand_worked import DOWN, PLAIN, SOFT, sweep_of, table_of, trial
 
 from fnmask.compare.comparison import write_comparison
 from fnmask.compare.curves import VariantCurves
@@ -14,6 +16,8 @@ from fnmask.compare.images import NoImagesError, on_white, write_images
 from fnmask.compare.plots import pareto_figure
 from fnmask.compare.report import facts_of
 from fnmask.compare.table import build_table
+from fnmask.compare.table_csv import table_csv
+from fnmask.compare.table_html import table_html
 from fnmask.compare.table_json import comparison_json
 from fnmask.compare.table_markdown import comparison_markdown
 from fnmask.compare.verdict import verdict
@@ -60,6 +64,17 @@ def test_json_has_no_number_that_json_lacks(sweep, tables):
         raise AssertionError(text)
 
     json.loads(comparison_json(sweep, tables, {}), parse_constant=refuse)
+
+
+def test_the_runs_of_a_variant_are_told_wherever_one_may_be_taken_from():
+    seeds = [trial(seed, "soft", SOFT, seed=seed) for seed in (10, 2)]
+    sweep = sweep_of(trial(0, "plain", PLAIN, control="plain"), *seeds)
+    table = table_of(sweep)
+    runs = ["soft-2-2", "soft-10-10"]
+    rows = json.loads(comparison_json(sweep, {"test": table}, {}))["tables"]["test"]["rows"]
+    assert {row["variant"]: row["runs"] for row in rows} == {"plain": ["plain-0-0"], "soft": runs}
+    assert [row["runs"] for row in csv.DictReader(io.StringIO(table_csv(table)))] == ["plain-0-0", " ".join(runs)]
+    assert "<small>run soft-2-2</small>" in table_html(table)
 
 
 def test_markdown_says_verdict_tables_and_facts(sweep, tables):
