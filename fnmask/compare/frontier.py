@@ -195,6 +195,6 @@ def _distance(points: FloatArray, curves: FloatArray) -> FloatArray:
     before, after = lead[..., :-1], lead[..., 1:]
     crossing = before * after < 0
     share = np.divide(before, before - after, out=np.zeros(before.shape), where=crossing)
-    between = np.where(crossing, first[..., :-1] + share * (first[..., 1:] - first[..., :-1]), np.inf).min(axis=-1)
-    # In this order: a curve that is not defined has no crossing, and its NaN is to stay.
-    return np.asarray(np.minimum(nearest, between).T)
+    between = np.where(crossing, first[..., :-1] + share * (first[..., 1:] - first[..., :-1]), np.inf)
+    # Where the curve is not defined nothing crosses, and the NaN of the ends stays.
+    return np.asarray(np.minimum(nearest, between.min(axis=-1, initial=np.inf)).T)

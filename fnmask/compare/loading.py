@@ -159,6 +159,7 @@ def _load_trial(
         matrices={split: own for split, (own, _) in files.items()} if held else OnDemand(store, run.run_id, splits),
         totals={} if held else {split: own.sum(axis=0) for split, (own, _) in files.items()},
         params=run.params,
+        moves=run.tag("model_run"),
         data=next((f"{own.name} {own.digest[:12]}" for own in run.datasets if own.context == "train"), ""),
         images={split: _digest_images(*content) for split, content in files.items()},
         masked_fraction=run.metrics.get("train/masked_fraction", math.nan),

@@ -46,6 +46,7 @@ class Trial:
         duration_s: wall time of the run; NaN while it is open.
         frontiers: by split, what other thresholds on a plain control's logits give; none of any other run.
         totals: by split, the sum of the matrices, where those are not held.
+        moves: id of the run whose network it decides for, where a threshold was moved.
         data: name and digest of the training split; empty when not recorded.
     """
 
@@ -65,6 +66,7 @@ class Trial:
     frontiers: Mapping[str, FrontierFile] = field(default_factory=dict)
     data: str = ""
     totals: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    moves: str = ""
 
     def total(self, split: str) -> NDArray[np.int64]:
         """The `(C, C)` confusion matrix of a whole split."""

@@ -49,10 +49,11 @@ def build_table(
         for (name, trials), group in zip(variants.items(), groups, strict=True)
         if trials[0].control != "plain"
     }
-    trained = {name: group for name, group in compared.items() if variants[name][0].loss != "threshold"}
-    moved = {name: group for name, group in compared.items() if name not in trained}
+    plain = {control.run_id for control in sweep.plain_controls.values()}
+    moved = {name: group for name, group in compared.items() if all(trial.moves in plain for trial in variants[name])}
+    trained = {name: group for name, group in compared.items() if name not in moved}
     told: dict[str, dict[str, Difference]] = {}
-    # Apart: a moved threshold is the plain network of its seed, so it would lend trained variants too little noise.
+    # Apart: a threshold moved on the plain network of its seed would lend trained variants too little noise.
     for own in (trained, moved):
         found = differences(list(own.values()), controls, sweep.class_names, resamples=resamples)
         told |= dict(zip(own, found, strict=True))

@@ -14,6 +14,7 @@ from fnmask.compare.table import build_table
 from fnmask.compare.table_csv import table_csv
 from fnmask.compare.terminal import comparison_text
 from fnmask.metrics import mean_iou
+from fnmask.tracking.artifacts import FrontierFile
 
 
 def test_one_seed_by_hand() -> None:
@@ -217,3 +218,25 @@ def test_precision_over_several_targets_needs_all_of_them() -> None:
     both = rows_by_name(table)["both"]
     assert math.isnan(both.values["target_precision"].mean)
     assert both.values["target_recall"].mean == pytest.approx(30)
+
+
+def test_a_threshold_moved_on_a_masked_network_is_a_trained_variant() -> None:
+    """It is no point of the plain network's frontier, and has the noise of a training of its own."""
+
+    def kept(matrices: np.ndarray) -> FrontierFile:
+        hits, predicted = matrices.diagonal(axis1=1, axis2=2), matrices.sum(axis=1)
+        return FrontierFile(np.zeros(1), (1,), hits[None, :, None], predicted[None, :, None])
+
+    plain = [trial(seed, "plain", PLAIN, seed=seed, control="plain", targets=()) for seed in range(3)]
+    plain = [replace(own, frontiers={"test": kept(own.matrices["test"])}) for own in plain]
+    soft = [trial(10 + seed, "soft", SOFT, seed=seed) for seed in range(3)]
+    moved = [
+        replace(trial(20 + seed, f"{own.variant} · road>0.8", DOWN, seed=seed, loss="threshold"), moves=own.run_id)
+        for seed in range(3)
+        for own in (plain[seed], soft[seed])
+    ]
+    rows = rows_by_name(table_of(sweep_of(*plain, *soft, *moved)))
+    assert rows["soft · road>0.8"].deltas["frontier_iou"].mean == pytest.approx(
+        max(20 / 60 - 40 / 80, (90 / 130 + 1) / 2 - (80 / 110 + 0.8) / 2) * 100
+    )
+    assert math.isnan(rows["plain · road>0.8"].deltas["frontier_iou"].mean)
