@@ -157,6 +157,10 @@ class Sweep:
 
     @functools.cached_property
     def only_targets(self) -> tuple[str, ...]:
-        """The targets of the sweep when all its trials share them, else empty."""
-        found = {trial.targets for trial in self.trials if trial.targets}
+        """The targets of the sweep when all its trials share them, else empty.
+
+        A threshold that was moved for other classes asks nothing of the rest.
+        """
+        trained = {trial.targets for trial in self.trials if trial.targets and trial.loss != "threshold"}
+        found = trained or {trial.targets for trial in self.trials if trial.targets}
         return found.pop() if len(found) == 1 else ()

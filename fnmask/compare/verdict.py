@@ -25,7 +25,9 @@ def _compared(sweep: Sweep, table: ComparisonTable) -> str:
     every = (*table.rows, *table.left_out)
     masked = sum(row.loss == "mask" for row in every)
     others = sum(row.loss == "downweight" for row in every)
-    targets = list(dict.fromkeys(name for row in table.rows for name in row.targets))
+    # A threshold may be moved for classes that the sweep did not ask about.
+    asked = [name for row in table.rows if row.loss != "threshold" for name in row.targets]
+    targets = list(dict.fromkeys(asked or [name for row in table.rows for name in row.targets]))
     moved = sum(row.loss == "threshold" for row in table.rows)
     told = [_count(masked, "masked loss", "es")]
     told += [_count(others, "class down-weighting")] if others else []
@@ -115,7 +117,9 @@ def _against_threshold(sweep: Sweep, masked: Sequence[Row], table: ComparisonTab
     best = max(told, key=lambda row: row.deltas["frontier_iou"].mean)
     distance = best.deltas["frontier_iou"]
     command = export_command(sweep, best)
-    instead = "Take that threshold instead" if "--decision" in command else "The plain network as it is comes nearest"
+    # A mask that is ahead, within its interval, is no reason to leave it.
+    taken = "The threshold that comes nearest" if round(distance.mean, 1) > 0 else "Take that threshold instead"
+    instead = taken if "--decision" in command else "The plain network as it is comes nearest"
     return (
         f" No mask is shown to reach more {plane} than the plain network does with a threshold moved afterwards; the "
         f"furthest is {best.variant}, {signed(distance.mean)} points {interval_text(distance, table.comparisons)}."

@@ -129,6 +129,23 @@ def test_the_verdict_prints_it():
     assert "Take that threshold instead: fnmask export --run plain-9-9 --decision 'road>0.82'" in told
 
 
+def test_a_mask_that_is_ahead_is_not_to_be_left_for_a_threshold():
+    sweep = sweep_with(SOFT, [[93, 7, 0], [21, 29, 0], [0, 1, 49]])
+    noisy = {9: 0, 10: 1, 11: 3}
+    trials = []
+    for own in sweep.trials:
+        matrices = {key: of.copy() for key, of in own.matrices.items()}
+        for of in matrices.values() if own.variant == "soft" else ():
+            of[0, 2, 2] -= noisy[int(own.seed)]
+            of[0, 2, 0] += noisy[int(own.seed)]
+        trials.append(replace(own, matrices=matrices))
+    table = table_of(sweep_of(*trials))
+    assert rows_by_name(table)["soft"].deltas["frontier_iou"].mean > 0
+    told = " ".join(verdict(sweep_of(*trials), table))
+    assert "No mask is shown to reach more" in told
+    assert "The threshold that comes nearest: fnmask export --run plain-9-9 --decision" in told
+
+
 def test_where_argmax_comes_nearest_no_threshold_is_moved():
     sweep = sweep_with([[82, 18, 0], [12, 38, 0], [0, 10, 40]], NOWHERE)
     assert command_of(sweep) == "fnmask export --run plain-9-9"
@@ -145,7 +162,10 @@ def test_a_moved_threshold_lends_no_noise_to_what_was_trained():
         for place, variant in enumerate(("soft", "hard")):
             matrix = [[90 + 3 * seed * (1 - 2 * place), 10 - 3 * seed * (1 - 2 * place), 0], *SOFT[1:]]
             trials += [trial(3 * seed + 1 + place, variant, matrix, seed=seed)]
-    moved = [replace(trial(20 + seed, "moved", SOFT, seed=seed), loss="threshold") for seed in range(3)]
+    moved = [
+        replace(trial(20 + seed, "moved", SOFT, seed=seed, loss="threshold"), moves=f"plain-{seed}-{3 * seed}")
+        for seed in range(3)
+    ]
     alone = rows_by_name(table_of(sweep_of(*trials)))
     beside = rows_by_name(table_of(sweep_of(*trials, *moved)))
     assert beside["moved"].deltas["others_gain"].n_seeds == 3

@@ -13,6 +13,7 @@ from fnmask.compare.plots import front_rows
 from fnmask.compare.table import build_table
 from fnmask.compare.table_csv import table_csv
 from fnmask.compare.terminal import comparison_text
+from fnmask.compare.verdict import verdict
 from fnmask.metrics import mean_iou
 from fnmask.tracking.artifacts import FrontierFile
 
@@ -218,6 +219,15 @@ def test_precision_over_several_targets_needs_all_of_them() -> None:
     both = rows_by_name(table)["both"]
     assert math.isnan(both.values["target_precision"].mean)
     assert both.values["target_recall"].mean == pytest.approx(30)
+
+
+def test_a_threshold_for_another_class_takes_nothing_from_the_plain_row() -> None:
+    trials = [trial(0, "plain", PLAIN, control="plain", targets=()), trial(1, "soft", SOFT)]
+    trials.append(trial(2, "plain · road>0.8,car>0.6", DOWN, loss="threshold", targets=("road", "car")))
+    sweep = sweep_of(*trials)
+    table = table_of(sweep)
+    assert rows_by_name(table)["plain"].values["target_iou"].mean == pytest.approx(ROAD)
+    assert "1 moved threshold for road against" in verdict(sweep, table)[0]
 
 
 def test_a_threshold_moved_on_a_masked_network_is_a_trained_variant() -> None:
