@@ -164,7 +164,9 @@ def describe_differences(run: RunRecord, config: TrialConfig, changed: Sequence[
     # By content: a commit may have changed the page alone, and files need no commit to change.
     if run.tag("code") != code_digest()[:16]:
         then, now = run.tag("commit") or "unknown", code_revision(config.root)
-        told.append(f"code: the source of fnmask has changed: commit {then}, now {now}.")
+        commits = f"commit {then}, now {now}" if then != now else f"commit {now} then and now, with other changes"
+        # Outside a repository nothing is known of either.
+        told.append(f"code: the source of fnmask has changed{'' if now == then == 'unknown' else f': {commits}'}.")
     digests = {record.digest for record in run.datasets}
     is_meant = any(key.startswith("dataset") and key != "dataset.root" for key in changed)
     if digests and not is_meant and not any(config.data_digest.startswith(digest) for digest in digests):

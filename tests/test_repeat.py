@@ -218,6 +218,10 @@ def test_other_source_is_refused_and_allowed(trained, monkeypatch, caplog):
     then = trained[1].find_run(trained[2]).tag("commit")
     assert f"code: the source of fnmask has changed: commit {then}, now nownownow." in told
     assert "go on all the same with +allow_differences=true" in told
+    monkeypatch.setattr(repeat, "code_revision", lambda root: then)
+    same = "the source of fnmask has changed" + ("" if then == "unknown" else f": commit {then} then and now")
+    assert f"code: {same}" in refusal(trained)
+    assert "unknown, now unknown" not in refusal(trained)
     assert "+allow_differences=true" in refusal(trained, "+allow_differences=false")
     config, _, changed = read(trained, "+allow_differences=true")
     assert changed == []
