@@ -119,6 +119,12 @@ def unshared_splits(trials: Sequence[Trial]) -> list[str]:
     ]
 
 
+def not_ended(outcomes: Mapping[str, int]) -> list[str]:
+    """A note where trials have begun and not ended: a sweep that still runs, or was killed."""
+    count = sum(outcomes.get(outcome, 0) for outcome in ("queued", "running"))
+    return [f"Not in these numbers: {count} trial{'' if count == 1 else 's'} begun and not ended."] if count else []
+
+
 def unequal_seeds(trials: Sequence[Trial]) -> list[str]:
     """A note where some variants have other seeds than most."""
     seeds: dict[str, set[str]] = {}

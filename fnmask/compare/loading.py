@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fnmask.compare.grounds import keep_apart, unequal_seeds, unshared_splits, why_left_out, without_control
+from fnmask.compare.grounds import keep_apart, not_ended, unequal_seeds, unshared_splits, why_left_out, without_control
 from fnmask.compare.many import MOST_HELD, OnDemand
 from fnmask.compare.runs import SPLITS, Loss, Sweep, Trial
 from fnmask.tracking.artifacts import (
@@ -54,7 +54,8 @@ def load_sweep(store: MlflowStore, *names_or_ids: str, where: str = "") -> Sweep
     record = records[0]
     children = {own.run_id: store.runs(own.run_id) for own in records}
     runs = [run for own in children.values() for run in own]
-    outcomes = Counter(run.tag("outcome") or run.status.lower() for run in runs)
+    # A moved threshold is no trial, though it is kept beside them.
+    outcomes = Counter(run.tag("outcome") or run.status.lower() for run in runs if run.tag("kind") != "decision")
     trained = [run for own in records for run in _trainings(store, own, children[own.run_id])]
     finished = [run for run in trained if run.status == "FINISHED" and run.tag("outcome") in _FINISHED]
     chosen = finished
@@ -102,6 +103,7 @@ def load_sweep(store: MlflowStore, *names_or_ids: str, where: str = "") -> Sweep
         datasets=tuple(dict.fromkeys(dataset for run in finished for dataset in run.datasets)),
         n_without_files=len(finished) - len(readable),
         notes=(
+            *not_ended(outcomes),
             *left_out,
             *apart,
             *unshared_splits(every),

@@ -70,6 +70,22 @@ def test_control_of_an_earlier_sweep_is_used(store: MlflowStore, add_trial: AddT
     assert sweep.baselines["ref0"].variant == "plain"
 
 
+def test_what_has_not_ended_is_told_and_moved_thresholds_are_no_trials(
+    store: MlflowStore, parent: str, add_trial: AddTrial
+) -> None:
+    add_trial(parent, 0, "plain", PLAIN, control="plain")
+    add_trial(parent, 1, "soft", SOFT)
+    own = {"fnmask.variant": "soft", "fnmask.reference": "ref0", "fnmask.seed": "0"}
+    store.start_run(
+        name="t", parent_run_id=parent, params={}, tags={**own, "fnmask.kind": "trial", "fnmask.trial": "2"}
+    )
+    moved = store.start_run(name="m", parent_run_id=parent, params={}, tags={**own, "fnmask.kind": "decision"})
+    moved.finish("complete")
+    sweep = load_sweep(store)
+    assert sweep.outcomes == {"complete": 2, "running": 1}
+    assert sweep.notes == ("Not in these numbers: 1 trial begun and not ended.",)
+
+
 def test_several_sweeps_are_one_comparison(store: MlflowStore, add_trial: AddTrial) -> None:
     first, second = (store.open_sweep(study=name, tags={}, params={}) for name in ("first", "second"))
     add_trial(first, 0, "plain", PLAIN, control="plain")
