@@ -63,14 +63,23 @@ def log_model(
         before, given = mlflow.get_tracking_uri(), os.environ.get(_ADDRESS)
         mlflow.set_tracking_uri(client.tracking_uri)
         try:
+            # Else MLflow takes the experiment that is active in this process, `Default`: the model would be missing
+            # where its run is, and its files would lie where the database happened to be made.
+            run = client.get_run(run_id)
+            made = client.create_logged_model(
+                run.info.experiment_id,
+                name="model",
+                source_run_id=run_id,
+                tags={"fnmask.decision": str(card["decision"]), "fnmask.classes": ",".join(card["classes"])[:_MAX_TAG]},
+                params=run.data.params,
+                model_type="semantic-segmentation",
+            )
             logged = Model.log(
                 artifact_path=None,
-                name="model",
+                model_id=made.model_id,
                 flavor=mlflow.pyfunc,
                 run_id=run_id,
-                model_type="semantic-segmentation",
                 registered_model_name=register_as,
-                tags={"fnmask.decision": str(card["decision"]), "fnmask.classes": ",".join(card["classes"])[:_MAX_TAG]},
                 metadata=json.loads(json.dumps(card)),
                 python_model=str(code),
                 artifacts={"model": str(keras_file)},

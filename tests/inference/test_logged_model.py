@@ -88,6 +88,11 @@ def test_a_logged_model_is_complete_without_this_package(project, tmp_path, monk
     assert logged.tags["fnmask.classes"] == "land,building,road,vegetation,water"
     (recorded,) = re.findall(r"moved threshold, seed 0: run (\w+)", told)
     assert logged.source_run_id == recorded
+    run = client.get_run(recorded)
+    assert logged.experiment_id == run.info.experiment_id
+    assert "/mlruns/fnmask/" in logged.artifact_location, "beside its run, wherever the database was made"
+    assert str(logged.status) == "READY"
+    assert logged.params == run.data.params
     (version,) = client.search_model_versions("name = 'town'")
     assert version.run_id == recorded
 
