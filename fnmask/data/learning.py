@@ -55,7 +55,7 @@ def learn_classes(masks: Iterable[Path]) -> dict[int | str, int]:
         if values.ndim == 3 and not in_colors:
             raise ValueError(f"{path} holds colors, those before it do not. Give mask_format and classes.")
         codes = pack_colors(values if values.ndim == 3 else read_colors(path)) if in_colors else values
-        found, pixels = np.unique(codes if clear is None else codes[~clear], return_counts=True)
+        found, pixels = np.unique(codes[~clear] if in_colors and clear is not None else codes, return_counts=True)
         for value, count in zip(found.tolist(), pixels.tolist(), strict=True):
             color = (value >> 16, value >> 8 & 255, value & 255)
             counts[hex_color(color) if in_colors else value] += count

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fnmask.data.rasters import UnreadableError, Window, has_rasterio, read_head, read_palette, read_raster
 from fnmask.data.reading import DEEP_MODES, as_rgb, has_deep_colors, is_tiff, opened, part_of, take_three
@@ -21,7 +22,7 @@ def read_values(path: Path, window: Window | None = None) -> tuple[NDArray[Any],
 
     Returns:
         Values `(H, W)` of one channel, uint8 or uint16, where the file holds gray levels or palette indices; else
-        colors `(H, W, 3)` uint8. And where the file is transparent, `(H, W)`, or None.
+        colors `(H, W, 3)` uint8. And where the file is transparent, `(H, W)`, or None; of ids that says nothing.
 
     Raises:
         UnreadableError: it cannot be read, or holds anything else.
@@ -39,7 +40,7 @@ def _whole_values(path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
                 f"{path} is a JPEG file, whose values are not those that were saved. Export it as PNG."
             )
         if picture.mode in ("L", "P"):
-            return np.array(picture), None
+            return np.array(picture), _clear(picture)
         if picture.mode == "1":
             return np.array(picture).astype(np.uint8), None
         if picture.mode in DEEP_MODES and picture.mode != "F":
@@ -51,9 +52,15 @@ def _whole_values(path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         if has_deep_colors(picture):  # Pillow keeps the upper halves, in which ids are 0
             raise UnreadableError(f"{path} has 16 bits in each of its channels; save it with 8, or in one channel.")
         if picture.mode in ("RGB", "RGBA", "LA", "PA"):
-            clear = np.array(picture.getchannel("A")) == 0 if "A" in picture.getbands() else None
-            return as_rgb(picture), clear
+            return as_rgb(picture), _clear(picture)
         raise UnreadableError(f"{path} has mode {picture.mode}; a mask is gray, palette, RGB or RGBA.")
+
+
+def _clear(picture: Image.Image) -> NDArray[np.bool_] | None:
+    """Where it is transparent: by a channel of its own, or by entries of a palette or one color that are so."""
+    if "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    return np.array(picture.getchannel("A")) == 0 if "A" in picture.getbands() else None
 
 
 def _raster_values(values: NDArray[Any], path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

@@ -57,7 +57,10 @@ class IdMasks:
         """See `MaskFormat`."""
         (path,) = sample.masks
         values, clear = read_values(path, sample.window)
-        if values.ndim == 3:
+        if values.ndim == 2:
+            # An index or a gray level is an id, however it is shown.
+            clear = None
+        else:
             if not (values[..., 0] == values[..., 1]).all() or not (values[..., 0] == values[..., 2]).all():
                 raise UnreadableError(f"{path} holds colors, not ids. Give mask_format=colors and a class map.")
             values = values[..., 0]

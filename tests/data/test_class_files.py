@@ -85,12 +85,16 @@ def test_a_file_of_a_class_marks_what_is_seen(tmp_path):
     clear[:, 1:, 3] = 0
     marked = Image.fromarray(np.array([[1, 1, 1, 0]] * 3, np.uint8))
     marked.putpalette([255, 255, 255, 0, 0, 0])
+    held = Image.fromarray(np.array([[0, 0, 1, 1]] * 3, np.uint8))
+    held.putpalette([255, 255, 255, 255, 255, 255])
     for name in sorted(path.stem for path in (tmp_path / "images").iterdir()):
         (tmp_path / "parts").mkdir(exist_ok=True)
         Image.fromarray(clear).save(tmp_path / "parts" / f"{name}-road.png")
         marked.save(tmp_path / "parts" / f"{name}-car.png")
-    source = Folder(root=str(tmp_path), masks="parts/{id}-{class}.png", classes=["land", "road", "car"], rest="land")
-    assert source.load("train", 0)[1].tolist() == [[1, 0, 0, 2]] * 3
+        held.save(tmp_path / "parts" / f"{name}-bin.png", transparency=1)
+    names = ["land", "bin", "road", "car"]
+    source = Folder(root=str(tmp_path), masks="parts/{id}-{class}.png", classes=names, rest="land")
+    assert source.load("train", 0)[1].tolist() == [[2, 1, 0, 3]] * 3
 
 
 def test_a_file_that_two_classes_claim_is_of_neither(tmp_path):

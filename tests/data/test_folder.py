@@ -74,6 +74,27 @@ def test_colors_palettes_and_transparency(tmp_path):
     assert source.load("train", 0)[1].tolist() == expected
     save(mask, [[[10, 20, 30, 255], [255, 0, 0, 9]], [[255, 0, 0, 255], [77, 77, 77, 0]]])
     assert source.load("train", 0)[1].tolist() == expected
+    # Of a palette, and of RGB, one color may be declared transparent: here one that else would be land.
+    palette = Image.fromarray(np.array([[1, 0], [0, 2]], np.uint8))
+    palette.putpalette([255, 0, 0, 10, 20, 30, 10, 20, 30])
+    palette.save(mask, transparency=2)
+    assert source.load("train", 0)[1].tolist() == expected
+    as_rgb = Image.fromarray(np.array([[[10, 20, 30], [255, 0, 0]], [[255, 0, 0], [77, 77, 77]]], np.uint8))
+    as_rgb.save(mask, transparency=(77, 77, 77))
+    assert source.load("train", 0)[1].tolist() == expected
+
+
+def test_an_index_is_an_id_however_it_is_shown(tmp_path):
+    """Programs make the first index transparent, so that labels can be laid over an image."""
+    fill(tmp_path)
+    for path in (tmp_path / "masks").iterdir():
+        mask = Image.fromarray(np.array([[1, 0, 0, 1]] * 3, np.uint8))
+        mask.putpalette([0, 0, 0, 255, 0, 0])
+        mask.save(path, transparency=0)
+    assert Folder(root=str(tmp_path), classes=["land", "road"]).load("train", 0)[1].tolist() == [[1, 0, 0, 1]] * 3
+    with pytest.raises(LearnedClassesError) as caught:
+        Folder(root=str(tmp_path))
+    assert set(caught.value.found) == {0, 1}
 
 
 def test_an_unknown_color_is_refused_with_those_found_and_those_listed(tmp_path):
