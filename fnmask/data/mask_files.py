@@ -10,6 +10,7 @@ from PIL import Image
 from fnmask.data.rasters import UnreadableError, Window, has_rasterio, read_head, read_palette, read_raster
 from fnmask.data.reading import DEEP_MODES, as_rgb, has_deep_colors, is_tiff, opened, part_of, take_three
 
+_JPEG_TIFF = "TIFF file compressed as JPEG"
 _DEEP = "{} has 16 bits in a pixel, and colors have 8 in a channel. Give mask_format=ids, and a class map with ids."
 
 
@@ -28,6 +29,7 @@ def read_values(path: Path, window: Window | None = None) -> tuple[NDArray[Any],
         UnreadableError: it cannot be read, or holds anything else.
     """
     if window is not None and is_tiff(path) and has_rasterio():
+        _refuse_loss(_JPEG_TIFF if read_head(path).is_jpeg else None, path)
         return _raster_values(read_raster(path, window), path)
     values, clear = part_of(_whole_values, path, window)
     return values, clear
@@ -35,10 +37,7 @@ def read_values(path: Path, window: Window | None = None) -> tuple[NDArray[Any],
 
 def _whole_values(path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     with opened(path) as picture:
-        if picture.format in ("JPEG", "MPO"):  # of neighboring ids many are still ids afterwards
-            raise UnreadableError(
-                f"{path} is a JPEG file, whose values are not those that were saved. Export it as PNG."
-            )
+        _refuse_loss(_lossy_kind(picture, path), path)
         if picture.mode in ("L", "P"):
             return np.array(picture), _clear(picture)
         if picture.mode == "1":
@@ -54,6 +53,30 @@ def _whole_values(path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         if picture.mode in ("RGB", "RGBA", "LA", "PA"):
             return as_rgb(picture), _clear(picture)
         raise UnreadableError(f"{path} has mode {picture.mode}; a mask is gray, palette, RGB or RGBA.")
+
+
+def _refuse_loss(kind: str | None, path: Path) -> None:
+    """Refuse a file whose values are not those that were saved: of neighboring ids many are still ids afterwards."""
+    if kind is not None:
+        raise UnreadableError(f"{path} is a {kind}, whose values are not those that were saved. Export it as PNG.")
+
+
+def _lossy_kind(picture: Image.Image, path: Path) -> str | None:
+    if picture.format in ("JPEG", "MPO"):
+        return "JPEG file"
+    if picture.format == "WEBP":
+        return "WebP file with loss" if b"VP8 " in _chunks(path.read_bytes()) else None
+    return _JPEG_TIFF if is_tiff(path) and read_head(path).is_jpeg else None
+
+
+def _chunks(content: bytes) -> set[bytes]:
+    """Names of the chunks of a RIFF file: VP8 holds pixels with loss, VP8L without."""
+    names, at = set(), 12
+    while at + 8 <= len(content):
+        names.add(content[at : at + 4])
+        length = int.from_bytes(content[at + 4 : at + 8], "little")
+        at += 8 + length + length % 2
+    return names
 
 
 def _clear(picture: Image.Image) -> NDArray[np.bool_] | None:

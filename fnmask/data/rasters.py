@@ -16,8 +16,9 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 
-# Tags of a TIFF file, and meanings of the second.
-_BITS, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
+# Tags of a TIFF file, and meanings of two of them.
+_BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
+_JPEG = (6, 7)
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _INKS, _LAB = 0, 1, 2, 5, (8, 9, 10)
 
 _FILTERS = Lock()
@@ -57,16 +58,23 @@ class TiffHead(NamedTuple):
         orientation: 1 for upright, else as EXIF has it.
         photometric: what the values mean, None where it is not told.
         bits: of each channel, None where it is not told or they differ.
+        compression: of the pixels, None where it is not told.
     """
 
     orientation: int = 1
     photometric: int | None = None
     bits: int | None = None
+    compression: int | None = None
 
     @property
     def is_inverted(self) -> bool:
         """Whether 0 is white."""
         return self.photometric == _WHITE_IS_ZERO
+
+    @property
+    def is_jpeg(self) -> bool:
+        """Whether values are not quite those that were saved."""
+        return self.compression in _JPEG
 
     @property
     def is_scale(self) -> bool:
@@ -82,13 +90,15 @@ def read_head(path: Path) -> TiffHead:
             tags = ImageFileDirectory_v2(start + (file.read(8) if start[2:3] == b"+" else b""))
             file.seek(tags.next)
             tags.load(file)
-            orientation, photometric, bits = (tags.get(tag) for tag in (_ORIENTATION, _PHOTOMETRIC, _BITS))
+            orientation, photometric, bits, compression = (
+                tags.get(tag) for tag in (_ORIENTATION, _PHOTOMETRIC, _BITS, _COMPRESSION)
+            )
     except Exception:  # damaged, in ways that Pillow has many exceptions for: rasterio says what it is
         return TiffHead()
     several = set(bits) if isinstance(bits, tuple) else {bits}
     own = several.pop() if len(several) == 1 else None
     noted = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
-    return TiffHead(noted, photometric, own if isinstance(own, int) else None)
+    return TiffHead(noted, photometric, own if isinstance(own, int) else None, compression)
 
 
 def has_rasterio() -> bool:

@@ -17,7 +17,7 @@ from fnmask.data.mask_files import read_values
 from fnmask.data.mask_values import UnknownValueError
 from fnmask.data.named.camvid import CamVid
 from fnmask.data.named.dubai import Dubai
-from fnmask.data.rasters import UnreadableError
+from fnmask.data.rasters import UnreadableError, Window
 from fnmask.data.reading import read_photo
 from fnmask.data.samples import find_files
 from fnmask.data.source import SPLITS
@@ -54,6 +54,25 @@ def test_ids_of_a_map_and_void(tmp_path):
         unknown.load("train", 0)
     with pytest.raises(ValueError, match=r"void is \[7\], but 7 stands for a class"):
         Folder(root=str(tmp_path), classes={"land": 7, "road": 3}, void=[7])
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "kind"),
+    [
+        ("a.tif", {"compression": "jpeg"}, "TIFF file compressed as JPEG"),
+        ("a.webp", {}, "WebP file with loss"),
+        ("a.webp", {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0"}, "WebP file with loss"),
+    ],
+)
+def test_masks_that_lost_values_are_refused(tmp_path, name, how, kind):
+    """Their gray levels are ids beside those that were saved, most of them of other classes."""
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16) % 11).save(tmp_path / name, **how)
+
+    for window in (None, Window(0, 0, 2, 2)):
+        with pytest.raises(UnreadableError, match=f"{name} is a {kind}, .* Export it as PNG"):
+            read_values(tmp_path / name, window)
+    Image.fromarray(np.zeros((16, 16, 4), np.uint8)).save(tmp_path / "b.webp", lossless=True, exif=b"Exif\0\0MM\0*")
+    assert (read_values(tmp_path / "b.webp")[0] == 0).all()
 
 
 def colored(tmp_path: Path) -> None:
