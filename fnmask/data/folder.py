@@ -219,12 +219,16 @@ class Folder(SampledSource):
                              "each class, or annotations.")  # fmt: skip
         if given == "auto":
             given = self._look(classes)
+        if given == "colors" and not classes.has_colors:
+            raise ValueError("mask_format is colors, and classes gives none, or not of every class. Give a class map "
+                             "with the colors of the masks.")  # fmt: skip
         return ColorMasks(classes) if given == "colors" else IdMasks(classes)
 
     def _look(self, classes: ClassMap) -> Format:
         """The format of the first mask; a palette may mean either."""
         values, _ = read_values(self.samples["train"][0].masks[0], Window(0, 0, 1, 1))
-        return "colors" if values.ndim == 3 or (classes.has_colors and not classes.has_values) else "ids"
+        # Without colors gray levels in three channels are ids; colors are refused as such.
+        return "colors" if classes.has_colors and (values.ndim == 3 or not classes.has_values) else "ids"
 
 
 def _told_apart(samples: Sequence[Sample]) -> list[Sample]:

@@ -67,7 +67,6 @@ def test_ids_of_a_map_and_void(tmp_path):
 def test_masks_that_lost_values_are_refused(tmp_path, name, how, kind):
     """Their gray levels are ids beside those that were saved, most of them of other classes."""
     Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16) % 11).save(tmp_path / name, **how)
-
     for window in (None, Window(0, 0, 2, 2)):
         with pytest.raises(UnreadableError, match=f"{name} is a {kind}, .* Export it as PNG"):
             read_values(tmp_path / name, window)
@@ -126,6 +125,22 @@ def test_an_unknown_color_is_refused_with_those_found_and_those_listed(tmp_path)
     by_id = Folder(root=str(tmp_path), classes=["land", "road"], mask_format="ids")
     with pytest.raises(UnreadableError, match=r"holds colors, not ids\. Give mask_format=colors"):
         by_id.load("train", 0)
+
+
+def test_colors_that_nobody_gave_stand_for_no_class(tmp_path):
+    """Classes without a color are drawn in those of Pascal VOC, which masks may hold too."""
+    fill(tmp_path)
+    for path in (tmp_path / "masks").iterdir():
+        save(path, [[[128, 0, 0], [0, 128, 0], [0, 128, 0], [128, 0, 0]]] * 3)
+    with pytest.raises(UnreadableError, match="holds colors, not ids"):
+        Folder(root=str(tmp_path), classes=["land", "road"]).load("train", 0)
+    with pytest.raises(ValueError, match="mask_format is colors, and classes gives none"):
+        Folder(root=str(tmp_path), classes=["land", "road"], mask_format="colors")
+    for path in (tmp_path / "masks").iterdir():
+        save(path, [[[0] * 3, [1] * 3, [1] * 3, [0] * 3]] * 3)
+    source = Folder(root=str(tmp_path), classes=["land", "road"])
+    assert source.load("train", 0)[1].tolist() == [[0, 1, 1, 0]] * 3
+    assert source.mask_encoding == "ids"
 
 
 def test_without_classes_it_tells_what_the_masks_hold(tmp_path):
