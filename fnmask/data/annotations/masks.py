@@ -123,17 +123,24 @@ def annotated_names(paths: Sequence[Path]) -> Mapping[str, tuple[int, int, int] 
 
 
 def without_partner(samples: Iterable[Sample]) -> list[str]:
-    """Images that their file does not have, and entries of files without an image."""
-    found: dict[Path, set[str]] = {}
+    """Images that their file does not have, and entries of files without an image.
+
+    Raises:
+        UnreadableError: an entry fits several images, whose labels would be those of one.
+    """
+    found: dict[Path, dict[str, Path]] = {}
     alone = []
     for sample in samples:
         (path,) = sample.masks
         key = open_annotations(path).key_of(sample.image)
-        found.setdefault(path, set())
+        taken = found.setdefault(path, {})
         if key is None:
             alone.append(sample.id)
-        else:
-            found[path].add(key)
+        elif taken.setdefault(key, sample.image) != sample.image:
+            raise UnreadableError(
+                f"{path}: the entry {key!r} fits both {taken[key]} and {sample.image}. Write there the folder too, "
+                "or give each folder a file of its own."
+            )
     for path, keys in found.items():
-        alone += sorted(open_annotations(path).images.keys() - keys)
+        alone += sorted(open_annotations(path).images.keys() - keys.keys())
     return alone
