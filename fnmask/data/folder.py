@@ -186,7 +186,7 @@ class Folder(SampledSource):
         if split_by == "lists":
             if lists is None:
                 raise ValueError("split_by=lists needs lists=FOLDER, with train.txt and val.txt.")
-            return by_lists(samples, self.root / lists)
+            return by_lists(samples, self.root / lists, self.root)
         return by_fractions(samples, val=fractions[0], test=fractions[1], seed=seed)
 
     def _classes(self, given: Any, void: Sequence[Any], rest: str | None) -> ClassMap:

@@ -65,8 +65,8 @@ def find_files(root: Path, place: str, suffixes: Sequence[str] = IMAGE_SUFFIXES)
     if Path(place).is_absolute() or ".." in Path(place).parts:
         raise ValueError(f"{place!r} leaves the data set: give a place below its root.")
     if any(sign in place for sign in "*?"):
-        pattern = _pattern(place)
-        found = [(path, pattern.fullmatch(path.relative_to(root).as_posix())) for path in sorted(root.glob(place))]
+        pattern, written = _pattern(place), place.replace("[", "[[]")  # which means itself
+        found = [(path, pattern.fullmatch(path.relative_to(root).as_posix())) for path in sorted(root.glob(written))]
         named = [("/".join(part for part in match.groups() if part), path) for path, match in found if match]
     else:
         folder = root / place
@@ -125,7 +125,8 @@ def read_pairs(path: Path, root: Path) -> list[Sample]:
 
 
 def _sample_of(row: dict[str, str], where: str, root: Path) -> Sample:
-    image, mask = (root / (row.get(key) or "").strip() for key in ("image", "mask"))
+    # One image has one id, however its path is written.
+    image, mask = (root / os.path.relpath(root / (row.get(key) or "").strip(), root) for key in ("image", "mask"))
     for file in (image, mask):
         if not file.is_file():
             raise FileNotFoundError(f"{where}: there is no file {file}.")

@@ -38,7 +38,7 @@ def by_names(samples: Iterable[Sample]) -> dict[Split, tuple[Sample, ...]]:
     return _checked(found)
 
 
-def by_lists(samples: Sequence[Sample], folder: Path) -> dict[Split, tuple[Sample, ...]]:
+def by_lists(samples: Sequence[Sample], folder: Path, root: Path) -> dict[Split, tuple[Sample, ...]]:
     """The splits that `train.txt`, `val.txt` and `test.txt` of a folder name: an id or a file in each line.
 
     Raises:
@@ -49,7 +49,7 @@ def by_lists(samples: Sequence[Sample], folder: Path) -> dict[Split, tuple[Sampl
     for needed in ("train", "val"):
         if needed not in lists:
             raise FileNotFoundError(f"There is no {needed}.txt in {folder}.")
-    known = _by_any_name(samples)
+    known = _by_any_name(samples, root)
     found: dict[Split, list[Sample]] = {split: [] for split in SPLITS}
     seen: dict[str, Split] = {}
     for split, path in lists.items():
@@ -69,11 +69,12 @@ def by_lists(samples: Sequence[Sample], folder: Path) -> dict[Split, tuple[Sampl
     return _checked(found)
 
 
-def _by_any_name(samples: Sequence[Sample]) -> Mapping[str, Sample]:
-    """By id; and by file name where only one image has it."""
+def _by_any_name(samples: Sequence[Sample], root: Path) -> Mapping[str, Sample]:
+    """By id; and by path below the root or file name, where only one image has it."""
     names: dict[str, list[Sample]] = {}
     for sample in samples:
-        for name in {sample.image.name, sample.image.stem}:
+        place = sample.image.relative_to(root)
+        for name in {place.as_posix(), place.with_suffix("").as_posix(), place.name, place.stem}:
             names.setdefault(name, []).append(sample)
     alone = {name: own[0] for name, own in names.items() if len(own) == 1}
     return alone | {sample.id: sample for sample in samples}

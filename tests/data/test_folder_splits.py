@@ -38,6 +38,10 @@ def test_splits_by_lists_and_by_a_csv_file(tmp_path):
     (tmp_path / "lists" / "val.txt").write_text("# chosen by hand\ns0_2\n")
     source = Folder(root=str(tmp_path), classes=["land", "road"], lists="lists")
     assert [source.ids(split) for split in SPLITS] == [("s0_0", "s0_1"), ("s0_2",), ()]
+    # Paths below the root, as of lists of pairs.
+    (tmp_path / "lists" / "train.txt").write_text("images/s0_0.png masks/s0_0.png\nimages/s0_1\n")
+    paths = Folder(root=str(tmp_path), classes=["land", "road"], lists="lists")
+    assert paths.samples == source.samples
     (tmp_path / "lists" / "val.txt").write_text("s0_2\ns0_0\n")
     with pytest.raises(ValueError, match=r"val\.txt, line 2: 's0_0' is in train too|train\.txt.*is in val too"):
         Folder(root=str(tmp_path), classes=["land", "road"], lists="lists")
@@ -52,6 +56,31 @@ def test_splits_by_lists_and_by_a_csv_file(tmp_path):
     (tmp_path / "pairs.csv").write_text(rows + "images/none.png,masks/s0_2.png,val\n")
     with pytest.raises(FileNotFoundError, match=r"pairs\.csv, line 4: there is no file .*none\.png"):
         Folder(root=str(tmp_path), images="pairs.csv", classes=["land", "road"])
+
+
+def test_a_row_may_name_a_file_in_any_way(tmp_path, monkeypatch):
+    fill(tmp_path, 2)
+    monkeypatch.chdir(tmp_path.parent)
+    rows = [f"{tmp_path}/images/s0_0.png,masks/s0_0.png,train", "masks/../images/s0_1.png,./masks/s0_1.png,val"]
+    (tmp_path / "pairs.csv").write_text("\n".join(["image,mask,split", *rows]))
+    sources = [
+        Folder(root=root, images="pairs.csv", classes=["land", "road"]) for root in (str(tmp_path), tmp_path.name)
+    ]
+    assert [source.ids(split) for source in sources for split in ("train", "val")] == [
+        ("images/s0_0",),
+        ("images/s0_1",),
+    ] * 2
+    assert sources[0].digest() == sources[1].digest()
+    rows += ["./images/s0_0.png,masks/s0_1.png,val"]
+    (tmp_path / "pairs.csv").write_text("\n".join(["image,mask,split", *rows]))
+    with pytest.raises(ValueError, match="names the image 'images/s0_0' more than once"):
+        Folder(root=tmp_path.name, images="pairs.csv", classes=["land", "road"])
+
+
+def test_brackets_in_a_pattern_mean_themselves(tmp_path):
+    fill(tmp_path, images="new [1]", masks="masks")
+    source = Folder(root=str(tmp_path), images="new [1]/*.png", masks="masks/*.png", classes=["land", "road"])
+    assert "s0_0" in source.ids("train") + source.ids("val") + source.ids("test")
 
 
 def test_a_row_without_a_split_is_refused_and_not_drawn(tmp_path):
