@@ -91,7 +91,7 @@ def build_class_map(entries: Iterable[Mapping[str, Any]]) -> ClassMap:
     entries = list(entries)
     are_listed = all(entry.get("id") in (None, "") for entry in entries)
     for number, entry in enumerate(entries):
-        name = str(entry.get("name") or entry.get("title") or "").strip()
+        name = _read_name(entry)
         color = None if entry.get("color") in (None, "") else read_color(entry["color"])
         value = None if entry.get("id") in (None, "") else _read_value(entry["id"], name)
         value = number if are_listed else value
@@ -105,8 +105,11 @@ def build_class_map(entries: Iterable[Mapping[str, Any]]) -> ClassMap:
     if not 2 <= len(classes) <= MOST_CLASSES:
         raise ValueError(f"it has {len(classes)} classes; 2 to {MOST_CLASSES} are allowed.")
     names = tuple(name for name, _, _ in classes)
-    palette = distinct_colors(len(classes))
-    colors = tuple(palette[place] if color is None else color for place, (_, color, _) in enumerate(classes))
+    given = {color for _, color, _ in classes} | set(void_colors)
+    drawn = distinct_colors(len(classes) + len(given))
+    spare = (color for color in drawn[len(classes) :] if color not in given)
+    own = [color if color not in given else next(spare) for color in drawn[: len(classes)]]
+    colors = tuple(color or own[place] for place, (_, color, _) in enumerate(classes))
     values = tuple(place if value is None else value for place, (_, _, value) in enumerate(classes))
     _check_unique("name", [name.lower() for name in names])
     _check_unique("color", [hex_color(color) for color in (*colors, *dict.fromkeys(void_colors))])
@@ -172,13 +175,13 @@ def _entries(content: Any) -> list[Mapping[str, Any]]:
     if isinstance(content, Mapping) and isinstance(content.get("classes"), list | Mapping):
         content = content["classes"]
     if isinstance(content, Mapping):
-        return [_with_color(_entry(str(name), told)) for name, told in content.items()]
+        return [_with_color(_entry(name, told)) for name, told in content.items()]
     if isinstance(content, list):
         return [_with_color(entry) if isinstance(entry, Mapping) else {"name": entry} for entry in content]
     raise ValueError("it is neither a list of classes nor names with colors or ids.")
 
 
-def _entry(name: str, told: Any) -> Mapping[str, Any]:
+def _entry(name: object, told: Any) -> Mapping[str, Any]:
     if isinstance(told, Mapping):
         return {"name": name, **told}
     return {"name": name, "id" if isinstance(told, int) else "color": told}
@@ -202,6 +205,13 @@ def _csv_entries(text: str) -> list[Mapping[str, Any]]:
         parts = [row.get(channel) for channel in "rgb"]
         entries.append(row if None in parts else {**row, "color": parts})
     return entries
+
+
+def _read_name(entry: Mapping[str, Any]) -> str:
+    given = next((entry[key] for key in ("name", "title") if entry.get(key) not in (None, "")), "")
+    if isinstance(given, bool):
+        raise ValueError(f"the name {given!r} of an entry is YAML's word for yes, no, on or off; write it in quotes.")
+    return str(given).strip()
 
 
 def _read_value(given: object, name: str) -> int:

@@ -46,6 +46,22 @@ def test_what_has_no_color_gets_one_of_its_own():
     assert (0, 0, 0) not in colors
     # As in the Pascal VOC development kit.
     assert colors[:4] == ((128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128))
+    # One that is given is not given away.
+    given = [{"name": "a", "color": "#008000"}, {"name": "b"}, {"name": "c"}, {"name": "void", "color": "#808000"}]
+    found = build_class_map(given)
+    assert (found.colors[0], found.has_colors) == ((0, 128, 0), False)
+    assert len({*found.colors, *found.void_colors}) == 4
+    every = [{"name": str(place), "color": color} for place, color in enumerate(colors[:100])]
+    assert len(set(build_class_map([{"name": f"x{place}"} for place in range(100)] + every).colors)) == 200
+
+
+def test_names_that_are_numbers(tmp_path):
+    """A set of house numbers, say; YAML reads them as such."""
+    for content in ("[0, 1]", "[{name: 0}, {name: 1}]", "{0: '#010203', 1: '#040506'}"):
+        assert read_class_map(written(tmp_path, "a.yaml", content)).names == ("0", "1")
+    for content in ("[no, other]", "{no: 1, other: 2}"):
+        with pytest.raises(ValueError, match="the name False of an entry is YAML's word for .*; write it in quotes"):
+            read_class_map(written(tmp_path, "a.yaml", content))
 
 
 @pytest.mark.parametrize(
