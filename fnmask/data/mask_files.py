@@ -7,7 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fnmask.data.rasters import UnreadableError, Window, has_rasterio, read_head, read_palette, read_raster
+from fnmask.data.rasters import (
+    TiffHead,
+    UnreadableError,
+    Window,
+    has_rasterio,
+    largest_value,
+    read_head,
+    read_palette,
+    read_raster,
+)
 from fnmask.data.reading import DEEP_MODES, as_rgb, has_deep_colors, is_tiff, opened, part_of, take_three
 
 _JPEG_TIFF = "TIFF file compressed as JPEG"
@@ -39,15 +48,13 @@ def _whole_values(path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     with opened(path) as picture:
         _refuse_loss(_lossy_kind(picture, path), path)
         if picture.mode in ("L", "P"):
-            return np.array(picture), _clear(picture)
+            return _as_stored(picture, path), _clear(picture)
         if picture.mode == "1":
             return np.array(picture).astype(np.uint8), None
         if picture.mode in DEEP_MODES and picture.mode != "F":
-            values = np.array(picture)
-            if values.min() < 0 or values.max() > 65535:
-                raise UnreadableError(f"{path} holds values outside 0..65535, so it is no mask.")
+            values = _checked(np.array(picture), path)
             # Pillow turns bytes round where white is 0, but not these.
-            return (65535 - values if is_tiff(path) and read_head(path).is_inverted else values).astype(np.uint16), None
+            return 65535 - values if is_tiff(path) and read_head(path).is_inverted else values, None
         if has_deep_colors(picture):  # Pillow keeps the upper halves, in which ids are 0
             raise UnreadableError(f"{path} has 16 bits in each of its channels; save it with 8, or in one channel.")
         if picture.mode in ("RGB", "RGBA", "LA", "PA"):
@@ -79,6 +86,13 @@ def _chunks(content: bytes) -> set[bytes]:
     return names
 
 
+def _as_stored(picture: Image.Image, path: Path) -> NDArray[np.uint8]:
+    """Gray levels or indices; Pillow spreads the gray levels of TIFF files of 2 and 4 bits over those of 8."""
+    values = np.array(picture)
+    head = read_head(path) if picture.mode == "L" and is_tiff(path) else TiffHead()
+    return values if head.bits not in (2, 4) else values // (255 // largest_value(values.dtype, head.bits))
+
+
 def _clear(picture: Image.Image) -> NDArray[np.bool_] | None:
     """Where it is transparent: by a channel of its own, or by entries of a palette or one color that are so."""
     if "transparency" in picture.info:
@@ -86,9 +100,18 @@ def _clear(picture: Image.Image) -> NDArray[np.bool_] | None:
     return np.array(picture.getchannel("A")) == 0 if "A" in picture.getbands() else None
 
 
+def _checked(values: NDArray[np.integer], path: Path) -> NDArray[np.uint16]:
+    """Whole numbers of any type as 16 bits."""
+    if values.min() < 0 or values.max() > 65535:
+        raise UnreadableError(f"{path} holds values outside 0..65535, so it is no mask.")
+    return values.astype(np.uint16)
+
+
 def _raster_values(values: NDArray[Any], path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """The same of channels `(H, W, N)`."""
     count = values.shape[-1]
+    if count == 1 and np.issubdtype(values.dtype, np.integer) and values.dtype not in (np.uint8, np.uint16):
+        return _checked(values[..., 0], path), None
     if values.dtype not in (np.uint8, np.uint16) or not 1 <= count <= 4 or (values.dtype == np.uint16 and count > 1):
         raise UnreadableError(
             f"{path} has {count} channels of type {values.dtype}; a mask is gray, palette, RGB or RGBA."

@@ -74,7 +74,7 @@ def read_photo(
     if values.dtype != np.uint8 and not may_be_deep:
         raise UnreadableError(f"{path} has more than 8 bits in a channel; save it with 8, as for training.")
     chosen = tuple(channels) if channels is not None else _usual_channels(values.shape[-1], path)
-    return take_three(_scaled(values, value_range or _range_of_bits(values.dtype, path)), chosen, path)
+    return take_three(_scaled(values, value_range or _range_of_bits(values.dtype, path), path), chosen, path)
 
 
 def _range_of_bits(dtype: np.dtype[Any], path: Path) -> tuple[float, float] | None:
@@ -194,12 +194,14 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise UnreadableError(f"{path} {why}. Is the download complete?") from error
 
 
-def _scaled(values: NDArray[Any], value_range: tuple[float, float] | None) -> NDArray[np.uint8]:
+def _scaled(values: NDArray[Any], value_range: tuple[float, float] | None, path: Path) -> NDArray[np.uint8]:
     """Values as bytes; a range that is not given is that of the type."""
     if values.dtype == np.uint8 and value_range is None:
         return values
     if value_range is None and not np.issubdtype(values.dtype, np.unsignedinteger):
-        raise UnreadableError(f"pixels of type {values.dtype} have no range of their own; give value_range=[low,high].")
+        raise UnreadableError(
+            f"{path} has pixels of type {values.dtype}, which have no range of their own; give value_range=[low,high]."
+        )
     low, high = value_range or (0.0, float(np.iinfo(values.dtype).max))
     scaled = (values.astype(np.float32) - low) * (255 / (high - low))
     return np.asarray(np.clip(np.rint(np.nan_to_num(scaled)), 0, 255), np.uint8)

@@ -62,7 +62,10 @@ def test_bad_files_are_told_in_a_line(tmp_path, monkeypatch):
     assert "has more than 8 bits in a channel; save it with 8" in told["deep.png"]
     assert "has more than 8 bits in a channel; save it with 8" in told["float.tif"]
     assert "is not there any more" in told["none.png"]
-    with pytest.raises(UnreadableError, match="float32 have no range of their own; give value_range"):
+    with pytest.raises(
+        UnreadableError,
+        match="float.tif has pixels of type float32, which have no range of their own; give value_range",
+    ):
         read_photo(tmp_path / "float.tif")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 11)
     with pytest.raises(UnreadableError, match=r"whole\.png has more than 0 megapixels"):
@@ -131,9 +134,26 @@ def test_a_tiff_is_as_bright_as_its_bits_say(tmp_path, n_bits, kind, photometric
     with rasterio.open(tmp_path / "a.tif", "w", photometric=photometric, **how) as raster:
         raster.write(values if photometric == "MINISBLACK" else most - values, 1)
     assert read_photo(tmp_path / "a.tif", window=window)[..., 0].tolist() == [[0, 255], [255, 0]]
-    # A mask, whole by Pillow and in tiles by rasterio: of 2 to 7 bits Pillow spreads the values, and they are refused.
-    if n_bits in (1, 8, 16):
+    # A mask, whole by Pillow and in tiles by rasterio.
+    if n_bits != 12:
         np.testing.assert_array_equal(read_values(tmp_path / "a.tif", window)[0], values)
+
+
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+@pytest.mark.parametrize("kind", ["int8", "int16", "uint32", "int32"])
+def test_ids_of_any_whole_numbers_are_taken(tmp_path, kind):
+    """As programs for maps write them."""
+    rasterio = pytest.importorskip("rasterio")
+    values = np.array([[0, 3], [100, 1]], kind)
+    for name, given in (("a", values), ("b", values - 1)):
+        with rasterio.open(tmp_path / f"{name}.tif", "w", "GTiff", 2, 2, 1, dtype=kind) as raster:
+            raster.write(given, 1)
+    for window in (None, Window(0, 0, 2, 2)):
+        found, clear = read_values(tmp_path / "a.tif", window)
+        np.testing.assert_array_equal(found, values)
+        assert clear is None
+    with pytest.raises(UnreadableError, match=r"b\.tif holds values outside 0\.\.65535, so it is no mask"):
+        read_values(tmp_path / "b.tif", Window(0, 0, 2, 2))
 
 
 def test_a_bitmap_of_16_bits_for_all_channels_is_not_deep(tmp_path):
