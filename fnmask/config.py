@@ -209,7 +209,7 @@ def single_run_faults(node: Iterable[object]) -> list[str]:
 
 def read_study(cfg: DictConfig) -> StudyConfig:
     """The `study` node alone, for the sweeper."""
-    return validate(StudyConfig, _plain(cfg.study, "study."), prefix="study")
+    return validate(StudyConfig, _plain(cfg.study), prefix="study")
 
 
 def read_source(cfg: DictConfig) -> DataSource:
@@ -218,16 +218,17 @@ def read_source(cfg: DictConfig) -> DataSource:
     Raises:
         ConfigError: it cannot be used; its cause is what the source said.
     """
-    return build_source(_plain(cfg.dataset, "dataset."))
+    return build_source(_plain(cfg.dataset))
 
 
-def _plain(cfg: DictConfig, prefix: str = "") -> dict[str, Any]:
+def _plain(cfg: DictConfig) -> dict[str, Any]:
     """A config node as plain values, every interpolation resolved."""
     try:
         node = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue:  # of one of them
+        # Of a part of a config its keys are those of the whole.
         missing = sorted(OmegaConf.missing_keys(cfg))
-        raise ConfigError(f"{prefix}{key}: missing. Give {prefix}{key}=VALUE." for key in missing) from None
+        raise ConfigError(f"{key}: missing. Give {key}=VALUE." for key in missing) from None
     assert isinstance(node, dict)
     return {str(key): value for key, value in node.items()}
 

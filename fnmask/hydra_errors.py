@@ -1,9 +1,11 @@
 """Hydra's complaints in fnmask's words: the key, what was given, what is allowed."""
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -40,16 +42,32 @@ def explain(error: Exception, compose: Compose, overrides: Sequence[str]) -> Con
         return ConfigError([_explain_unknown(unknown.group(1), _compose_options(compose, overrides))])
     if _NOT_AN_OPTION in text:
         return ConfigError(_explain_no_option(compose([]), overrides))
-    return ConfigError([explain_grammar(error)])
+    return ConfigError(_explain_unread(overrides) or [explain_grammar(error)])
 
 
-def explain_grammar(error: Exception) -> str:
-    """What is wrong with the text of an override."""
+def _explain_unread(overrides: Sequence[str]) -> list[str]:
+    """The overrides that Hydra cannot read, each with what to write."""
+    faults = []
+    for text in overrides:
+        try:
+            OverridesParser.create().parse_override(text)
+        except HydraException as error:
+            faults.append(f"{text}: {explain_grammar(error, text)}")
+    return faults
+
+
+def explain_grammar(error: Exception, override: str = "") -> str:
+    """What is wrong with the text of an override, and how to write it where that is known."""
     text = str(error).strip()
     if "NoneType is incompatible" in text:
         # Only the function is typed so: a list without its name takes null.
         return f"{text}\nHydra's choice(...) takes no null: write the bare list, null,OTHER."
-    return text
+    key, _, value = override.partition("=")
+    # What begins so was meant to be a list, a mapping or a text in quotes already.
+    if not value or value.lstrip().startswith(("[", "{", '"', "'")):
+        return text
+    quoted = f"{key}={QuotedString(value, Quote.double).with_quotes()}"
+    return f"{text}\nA text that holds such signs stands in quotes of its own: {shlex.quote(quoted)}."
 
 
 def _compose_options(compose: Compose, overrides: Sequence[str]) -> DictConfig:

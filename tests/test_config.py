@@ -1,11 +1,14 @@
 """What is wrong with a config, in the words that a person reads."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 from composing import check, compose_config
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from fnmask.binding import ConfigError
 from fnmask.hydra_errors import HYDRA_ERRORS, explain, is_complaint
@@ -21,6 +24,16 @@ def faults(*overrides):
         return caught.value.faults
     assert is_complaint(caught.value)
     return explain(caught.value, lambda some: compose_config(*some), overrides).faults
+
+
+def test_a_text_that_hydra_cannot_read_is_given_back_in_quotes():
+    for value in ("masks/{id}/{class}_*.png", r"^(\w+)_", "~/Straßen", 'a="b"'):
+        (fault,) = faults("seed=1", f"dataset.masks={value}")
+        assert fault.startswith(f"dataset.masks={value}: ")
+        (word,) = shlex.split(re.search(r"quotes of its own: (.*)\.$", fault)[1])
+        assert OverridesParser.create().parse_override(word).value() == value
+    (fault,) = faults("dataset.classes=[land,")
+    assert "quotes" not in fault
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ def test_missing_partners_are_all_named(data, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (["dataset.root=???"], "\ndataset.root: missing. Give dataset.root=VALUE."),
         (["dataset.root=/nowhere"], "There is no folder /nowhere."),
         (["dataset.split_by=lists"], "split_by=lists needs lists=FOLDER"),
         (["dataset.imges=x"], "dataset.imges: unknown key."),

@@ -1,13 +1,17 @@
 """docs/losses.md: its Python runs, its calls are options of the config; and no page points at what is missing."""
 
+import contextlib
 import importlib
 import re
+import shlex
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 from fnmask import losses
 from fnmask.losses import bases
@@ -55,6 +59,29 @@ def test_a_call_is_its_option(option):
     written = run(SECTIONS[option], {"losses": losses})["loss"]
     assert type(written) is type(expected)
     assert written.get_config() == expected.get_config()
+
+
+def written_overrides():
+    """Every `dataset.root=PATH` of the pages, in a line of code or in passing, as a shell hands it over."""
+    groups = "|".join(path.name for path in (ROOT / "conf").iterdir())
+    for page in PAGES:
+        text = re.sub(r" \\\n\s*", " ", page.read_text(encoding="utf-8"))
+        for code in re.findall(r"`([^`\n]+)`|^ {4}(.*)$", text, flags=re.MULTILINE):
+            with contextlib.suppress(ValueError):  # no shell command
+                for word in shlex.split("".join(code), comments=True):
+                    if re.match(rf"({groups})(\.[\w.]+)?=[^<]", word):
+                        yield page.name, word
+
+
+def test_hydra_reads_what_the_pages_tell_to_write():
+    """Braces and parentheses, of patterns and regular expressions, need quotes of their own."""
+    words = list(written_overrides())
+    assert len(words) > 150
+    for page, word in words:
+        try:
+            OverridesParser.create().parse_override(word)
+        except HydraException as error:
+            pytest.fail(f"{page}: {word}: {error}")
 
 
 def test_every_option_has_its_section_and_its_picture(monkeypatch):

@@ -66,7 +66,7 @@ def split_arguments(arguments: Sequence[str]) -> tuple[dict[str, str], tuple[str
         try:
             parsed = OverridesParser.create().parse_override(argument)
         except HydraException as error:
-            raise ConfigError([f"{argument}: {explain_grammar(error)}"]) from None
+            raise ConfigError([f"{argument}: {explain_grammar(error, argument)}"]) from None
         # With what belongs to it, as in `+key` and `loss/timing@loss`.
         name, _, text = argument.partition("=")
         # Of a key that is given twice the last word wins, as in Hydra.

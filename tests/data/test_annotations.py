@@ -407,7 +407,7 @@ def test_what_has_no_partner_and_what_has_another_size(tmp_path):
 
 
 def test_an_entry_that_fits_two_images_is_of_neither(tmp_path):
-    """Labeled in one folder, and divided into several of equal names: each image had the labels of all its namesakes."""
+    """Labeled in one folder and divided into several: images of one name had the same labels."""
     root = write_coco(tmp_path, [{"category_id": 7, "segmentation": [ring(SQUARE)]}])
     images(root, 1, "images/more")
     with pytest.raises(UnreadableError, match=r"the entry '0\.png' fits both .*0\.png and .*0\.png\. Write there"):

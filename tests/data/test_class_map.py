@@ -60,7 +60,7 @@ def test_names_that_are_numbers(tmp_path):
     for content in ("[0, 1]", "[{name: 0}, {name: 1}]", "{0: '#010203', 1: '#040506'}"):
         assert read_class_map(written(tmp_path, "a.yaml", content)).names == ("0", "1")
     for content in ("[no, other]", "{no: 1, other: 2}"):
-        with pytest.raises(ValueError, match="the name False of an entry is YAML's word for .*; write it in quotes"):
+        with pytest.raises(ValueError, match=r"the name False of an entry is YAML's word for .*; write it in quotes"):
             read_class_map(written(tmp_path, "a.yaml", content))
 
 

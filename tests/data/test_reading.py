@@ -64,7 +64,7 @@ def test_bad_files_are_told_in_a_line(tmp_path, monkeypatch):
     assert "is not there any more" in told["none.png"]
     with pytest.raises(
         UnreadableError,
-        match="float.tif has pixels of type float32, which have no range of their own; give value_range",
+        match=r"float\.tif has pixels of type float32, which have no range of their own; give value_range",
     ):
         read_photo(tmp_path / "float.tif")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 11)
