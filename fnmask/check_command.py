@@ -91,7 +91,7 @@ def _read(source: Any, name: str, n_workers: int | None) -> Any:
 
     try:
         digest = source.digest()
-    except OSError:  # of a file that cannot be read, which the check will name
+    except (OSError, ValueError):  # of a file that cannot be read or is refused, which the check will name
         digest = ""
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:

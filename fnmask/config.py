@@ -121,8 +121,8 @@ def digest(content: Mapping[str, Any]) -> str:
 def _data_digest(own: str) -> str:
     try:
         return build_source(json.loads(own)).digest()
-    except OSError as error:
-        raise ConfigError([f"dataset: a file of the set cannot be read: {error}."]) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"dataset: a file of the set cannot be read: {str(error).rstrip('.')}."]) from error
 
 
 def check(cfg: DictConfig, choices: Mapping[str, str]) -> TrialConfig:

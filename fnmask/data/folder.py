@@ -133,8 +133,9 @@ class Folder(SampledSource):
         is_beside = mask_format in ("auto", "annotations") and holds_annotations(self.root, masks, images)
         of_masks = self._by_split(masks, ANNOTATION_SUFFIXES if is_beside else IMAGE_SUFFIXES)
         if of_images.keys() != of_masks.keys():
-            told = (", ".join(sorted(own)) or "none" for own in (of_images, of_masks))
-            raise ValueError("Images and masks lie in other splits: {}; {}.".format(*told))
+            told = (", ".join(filter(None, sorted(own))) or "no folder of a split" for own in (of_images, of_masks))
+            raise ValueError("Images lie in {}, masks in {}. Give both the same folders; images=train/images and "
+                             "masks=train/masks take those of one alone.".format(*told))  # fmt: skip
         samples = []
         for split, own in of_images.items():
             alone = sorted(own.keys() ^ of_masks[split].keys())

@@ -22,7 +22,7 @@ from fnmask.data.mask_files import read_colors, read_marks, read_values
 from fnmask.data.mask_values import UnknownValueError, decode_colors, decode_ids
 from fnmask.data.rasters import UnreadableError, Window
 from fnmask.data.reading import picture_size
-from fnmask.data.samples import CLASS, ID, Sample
+from fnmask.data.samples import CLASS, ID, Sample, check_inside
 
 
 class MaskFormat(Protocol):
@@ -110,14 +110,30 @@ class ClassFiles:
             raise ValueError(
                 f"masks is {pattern!r}; a file for each class is named by a pattern with {ID} and {CLASS}."
             )
+        if Path(pattern).is_absolute():
+            raise ValueError(f"masks is {pattern!r}, which leaves the data set: give a pattern below its root.")
         if rest is not None and rest not in classes.names:
             raise ValueError(f"rest is {rest!r}, which is no class: {', '.join(classes.names)}.")
         self._classes, self._root, self._pattern = classes, root, pattern
         self._rest = VOID if rest is None else classes.names.index(rest)
         self._listed: dict[Path, list[str]] = {}
+        self._inside: set[Path] = set()
 
     def files(self, sample: Sample) -> tuple[Path, ...]:
-        """The files of all classes."""
+        """The files of all classes.
+
+        Raises:
+            ValueError: one is a link that leaves the root.
+        """
+        found = self._found(sample)
+        for path in found:
+            # To follow every path to its end takes longer than to find them.
+            if path.parent not in self._inside or path.is_symlink():
+                check_inside(path, self._root)
+                self._inside.add(path.parent)
+        return found
+
+    def _found(self, sample: Sample) -> tuple[Path, ...]:
         return tuple(path for label in range(len(self._classes.names)) for path in self._files_of(sample, label))
 
     def read(self, sample: Sample, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -151,7 +167,7 @@ class ClassFiles:
         """Files that fit the pattern for no class and image that there is, and files that fit it for several images."""
         # Tiles of an image have its files.
         whole = {sample.image: sample for sample in samples}
-        claims = Counter(path for sample in whole.values() for path in set(self.files(sample)))
+        claims = Counter(path for sample in whole.values() for path in set(self._found(sample)))
         ids = {"*/" * (sample.stem or sample.id).count("/") + "*" for sample in whole.values()}
         fitting = {path for sign in ids for path in self._root.glob(_any_class(self._pattern.replace(ID, sign)))}
         unused = {path for path in fitting if path.is_file()} - claims.keys() - whole.keys()

@@ -97,6 +97,27 @@ def test_a_file_of_a_class_marks_what_is_seen(tmp_path):
     assert source.load("train", 0)[1].tolist() == [[2, 1, 0, 3]] * 3
 
 
+def test_a_file_of_a_class_lies_below_the_root(tmp_path):
+    fill(tmp_path / "set")
+    for name in sorted(path.stem for path in (tmp_path / "set" / "images").iterdir()):
+        save(tmp_path / "elsewhere" / f"{name}_road.png", np.ones((3, 4)))
+        (tmp_path / "set" / "masks" / f"{name}_road.png").symlink_to(tmp_path / "elsewhere" / f"{name}_road.png")
+    (tmp_path / "set" / "linked").symlink_to(tmp_path / "elsewhere")
+    how = {"root": str(tmp_path / "set"), "classes": ["land", "road"], "rest": "land"}
+    for folder in ("masks", "linked"):
+        source = Folder(masks=f"{folder}/{{id}}_{{class}}.png", **how)
+        for read in (source.digest, lambda source=source: source.load("train", 0)):
+            with pytest.raises(ValueError, match=r"road\.png is a link to .*, outside of .*set\. Copy the file there"):
+                read()
+        assert source.misplaced_masks()[1] == ()
+        (error,) = check_source(source, n_workers=1).of("error")
+        assert error.kind == "refused"
+    with pytest.raises(ValueError, match=r"elsewhere/.*, outside of .*set"):
+        Folder(masks="../elsewhere/{id}_{class}.png", **how).digest()
+    with pytest.raises(ValueError, match="leaves the data set: give a pattern below its root"):
+        Folder(masks=f"{tmp_path}/elsewhere/{{id}}_{{class}}.png", **how)
+
+
 def test_a_file_that_two_classes_claim_is_of_neither(tmp_path):
     """With car after cart, every cart was a car."""
     fill(tmp_path)

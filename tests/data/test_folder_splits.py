@@ -77,6 +77,18 @@ def test_a_row_may_name_a_file_in_any_way(tmp_path, monkeypatch):
         Folder(root=tmp_path.name, images="pairs.csv", classes=["land", "road"])
 
 
+def test_folders_of_splits_that_do_not_go_together(tmp_path):
+    """Of competitions the test images come without masks."""
+    fill(tmp_path, images="train/images", masks="train/masks")
+    fill(tmp_path, images="test/images", masks="unused")
+    with pytest.raises(ValueError, match=r"Images lie in test, train, masks in train\..* masks=train/masks take those"):
+        Folder(root=str(tmp_path), classes=["land", "road"])
+    alone = Folder(root=str(tmp_path), images="train/images", masks="train/masks", classes=["land", "road"])
+    assert sum(len(alone.ids(split)) for split in SPLITS) == 10
+    with pytest.raises(ValueError, match=r"masks is '\{split\}\.json', and the images lie in no folder called train"):
+        Folder(root=str(tmp_path), images="*/images/*.png", masks="{split}.json")
+
+
 def test_brackets_in_a_pattern_mean_themselves(tmp_path):
     fill(tmp_path, images="new [1]", masks="masks")
     source = Folder(root=str(tmp_path), images="new [1]/*.png", masks="masks/*.png", classes=["land", "road"])

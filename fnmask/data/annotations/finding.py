@@ -39,10 +39,13 @@ def in_files(root: Path, masks: str, images: Mapping[str, Mapping[str, Path]]) -
 
     Raises:
         FileNotFoundError: no such file.
+        ValueError: the file is that of a split, and the images lie in no folder of one.
         MissingPartnersError: an image without an entry, or an entry without an image.
     """
     samples = []
     for split, own in images.items():
+        if SPLIT in masks and not split:
+            raise ValueError(f"masks is {masks!r}, and the images lie in no folder called train, val or test.")
         path = root / masks.replace(SPLIT, split)
         if not path.is_file():
             raise FileNotFoundError(f"There is no file {path}.")
