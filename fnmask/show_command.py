@@ -49,7 +49,7 @@ def _show(arguments: argparse.Namespace) -> int:
 def _parts(arguments: argparse.Namespace) -> tuple[list[Any], Any, str]:
     from fnmask.binding import ConfigError
     from fnmask.check.showing import TrainView, load_shown, show_augmentation, show_labels, show_let_off
-    from fnmask.config import check
+    from fnmask.config import check, read_source
     from fnmask.data.augment import Augmentation
     from fnmask.train import compose_words
 
@@ -58,9 +58,11 @@ def _parts(arguments: argparse.Namespace) -> tuple[list[Any], Any, str]:
     if arguments.images < 1 or arguments.draws < 1:
         raise ConfigError([f"--images, --draws: got {arguments.images} and {arguments.draws}. Give 1 or more."])
     words = list(arguments.overrides)
-    # The loss that `conf/` has by default may be for a class that this set lacks; nobody has asked for it.
+    # The loss that `conf/` has by default is for a class that this set may lack; nobody has asked for it.
     asks_loss = any(word.partition("=")[0].split(".")[0] == "loss" for word in words)
     cfg, choices = compose_words(words if asks_loss else [*words, "loss=plain"])
+    if not asks_loss:
+        cfg.loss.target = read_source(cfg).class_names[0]
     config = check(cfg, choices)
     dataset, source = config.dataset, config.source
     view = TrainView(

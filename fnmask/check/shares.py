@@ -85,7 +85,10 @@ def find_void(facts: Sequence[ImageFacts], shares: Mapping[Split, SplitShares]) 
         found.append(Finding("warning", "all_void", text, where, len(blank)))
     for split, own in shares.items():
         if own.void_share > _MOSTLY_VOID:
-            text = f"{100 * own.void_share:.0f} % of the pixels of {split} are void. Is a class mistaken for void?"
+            text = (
+                f"{100 * own.void_share:.0f} % of the pixels of {split} are void. Is a class mistaken for void? Of "
+                "tiles what reaches beyond their image is void too."
+            )
             found.append(Finding("warning", "void", text, (Place(split, ""),)))
     return found
 

@@ -211,6 +211,11 @@ class Folder(SampledSource):
     def _format(
         self, given: Format, classes: ClassMap, masks: str, rest: str | None, void: Sequence[Any]
     ) -> MaskFormat:
+        if given != "auto" and (given == "annotations") != self._are_annotations:
+            first = next(iter(self.samples["train"][0].masks), masks)
+            is_one = "is" if self._are_annotations else "is not"
+            raise ValueError(f"mask_format is {given}, and {first} {is_one} a file of annotations (.json, .xml). Give "
+                             "mask_format=auto.")  # fmt: skip
         if self._are_annotations:
             return AnnotationMasks(classes, rest, map(str, void))
         if given == "class_files" or CLASS in masks:

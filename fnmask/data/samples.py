@@ -106,9 +106,11 @@ def read_pairs(path: Path, root: Path) -> list[Sample]:
     """Samples from a CSV file with the columns `image` and `mask`, and where wanted `split` and `group`.
 
     Raises:
-        FileNotFoundError: a file that a row names is missing; the row is told.
+        FileNotFoundError: there is no such file, or one that a row names is missing; the row is told.
         ValueError: another header, or an image that comes twice.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
     rows = csv.DictReader(io.StringIO(read_text(path), newline=""), skipinitialspace=True)
     try:
         fields = [field.strip().lower() for field in rows.fieldnames or ()]

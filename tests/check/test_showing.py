@@ -3,6 +3,7 @@ import io
 import numpy as np
 import pytest
 from checking import Arrays, labels_of, photo
+from folders import fill
 from PIL import Image
 
 from fnmask.check.mistakes import let_off, plausible_mistakes
@@ -158,6 +159,12 @@ def test_without_a_loss_or_with_one_that_lets_nothing_off_that_part_is_left_out(
         assert main(["data", "show", *SMALL_AERIAL, f"root={tmp_path}", *words, "-o", str(path)]) == 0
         assert "lets off</h2>" not in path.read_text()
     assert "loss=plain lets nothing off" in capsys.readouterr().out
+
+
+def test_a_set_without_the_class_of_the_loss_by_default_is_shown(tmp_path):
+    fill(tmp_path)
+    words = ["dataset=folder", f"dataset.root={tmp_path}", "dataset.classes=[land,water]", f"root={tmp_path}"]
+    assert main(["data", "show", *words, "-o", str(tmp_path / "page.html")]) == 0
 
 
 @pytest.mark.parametrize(

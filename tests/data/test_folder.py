@@ -143,6 +143,12 @@ def test_colors_that_nobody_gave_stand_for_no_class(tmp_path):
     assert source.mask_encoding == "ids"
 
 
+def test_a_format_that_the_files_do_not_have_is_refused(tmp_path):
+    fill(tmp_path)
+    with pytest.raises(ValueError, match=r"mask_format is annotations, and .*\.png is not a file of annotations"):
+        Folder(root=str(tmp_path), classes=["land", "road"], mask_format="annotations")
+
+
 def test_without_classes_it_tells_what_the_masks_hold(tmp_path):
     colored(tmp_path)
     with pytest.raises(LearnedClassesError, match=r"(?s)The masks hold 3 values.*\{name: CLASS_0, color: '#FF0000'\}"):

@@ -54,6 +54,8 @@ def test_splits_by_lists_and_by_a_csv_file(tmp_path):
     assert source.ids("train") == ("images/s0_0",)
     assert source.load("train", 0)[1][0, 0] == 1
     (tmp_path / "pairs.csv").write_text(rows + "images/none.png,masks/s0_2.png,val\n")
+    with pytest.raises(FileNotFoundError, match=r"^There is no file .*none\.csv\.$"):
+        Folder(root=str(tmp_path), images="none.csv", classes=["land", "road"])
     with pytest.raises(FileNotFoundError, match=r"pairs\.csv, line 4: there is no file .*none\.png"):
         Folder(root=str(tmp_path), images="pairs.csv", classes=["land", "road"])
 
