@@ -239,6 +239,17 @@ def test_labelme_beside_the_images_and_its_classes_by_name(tmp_path):
         Folder(root=str(tmp_path), masks="images")
 
 
+def test_the_classes_of_labelme_have_one_order_in_any_split(tmp_path):
+    """No file names all of them; ids by the first that is read would be others with another draw."""
+    labelme(tmp_path, [{"label": "road", "points": SQUARE}])
+    for number, names in enumerate(("tree", "car road", "lamp", "car", "lamp tree")):
+        shapes = [{"label": name, "points": SQUARE} for name in names.split()]
+        (tmp_path / "labels" / f"{number}.json").write_text(json.dumps({"shapes": shapes}))
+    for seed in range(5):
+        source = Folder(root=str(tmp_path), masks="labels", rest="ground", split_seed=seed)
+        assert source.class_names == ("ground", "car", "lamp", "road", "tree")
+
+
 def cvat(root, shapes, labels=CVAT_LABELS, folder=""):
     images(root)
     every = "".join(

@@ -27,7 +27,7 @@ def is_labelme(content: Any) -> bool:
 def open_labelme(path: Path, content: Mapping[str, Any]) -> AnnotationFile:
     """The annotations of a file, of the image of the same name; its classes are those that it uses, by name."""
     used = {str(shape["label"]) for shape in content["shapes"] if isinstance(shape, Mapping) and shape.get("label")}
-    return AnnotationFile(path, tuple(sorted(used)), {}, {path.stem: content}, _size, _regions)
+    return AnnotationFile(path, tuple(sorted(used)), {}, {path.stem: content}, _size, _regions, lists_classes=False)
 
 
 def _size(content: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -113,13 +113,19 @@ def _told_of(path: Path, key: str) -> Iterator[None]:
 
 
 def annotated_names(paths: Sequence[Path]) -> Mapping[str, tuple[int, int, int] | None]:
-    """The classes that files name, in their order, with their colors where they tell."""
+    """The classes that files name, with their colors where they tell.
+
+    Their order is that of the files, or where a file has only the names that it uses that of the alphabet: neither an
+    image more nor another split may give the classes other ids.
+    """
     names: dict[str, tuple[int, int, int] | None] = {}
-    for path in paths:
+    are_listed = True
+    for path in sorted(paths):
         file = open_annotations(path)
+        are_listed &= file.lists_classes
         for name in file.names:
             names[name] = names.get(name) or file.colors.get(name)
-    return names
+    return names if are_listed else dict(sorted(names.items()))
 
 
 def without_partner(samples: Iterable[Sample]) -> list[str]:

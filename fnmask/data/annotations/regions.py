@@ -47,6 +47,7 @@ class AnnotationFile:
         size: height and width of an image in px, as its entry says; None where it does not.
         regions: of an entry, for an image of this height and width; the later ones lie over the earlier ones. Both
             raise ValueError for what is no such entry.
+        lists_classes: whether its names are those of the whole set, not those that it happens to use.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class AnnotationFile:
     images: Mapping[str, Any]
     size: Callable[[Any], tuple[int, int] | None]
     regions: Callable[[Any, tuple[int, int]], Sequence[Region]]
+    lists_classes: bool = True
 
     @cached_property
     def _by_name(self) -> Mapping[str, Sequence[str]]:
