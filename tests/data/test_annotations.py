@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import pickle
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from scipy.ndimage import binary_dilation
 
 from fnmask.check.checking import check_source
 from fnmask.data.annotations import drawing
-from fnmask.data.annotations.coco import run_lengths
+from fnmask.data.annotations.coco import open_coco, run_lengths
 from fnmask.data.class_map import VOID
 from fnmask.data.folder import Folder
 from fnmask.data.mask_values import UnknownValueError
@@ -415,6 +417,42 @@ def test_what_has_no_partner_and_what_has_another_size(tmp_path):
         Image.new("RGB", (WIDTH, HEIGHT + 1)).save(again / "images" / f"{number}.png")
     with pytest.raises(UnreadableError, match=r"the image was \(40, 60\) px when it was labeled; it is \(41, 60\) px"):
         labels_of(again)
+
+
+def test_many_objects_of_a_large_image_fit_into_memory():
+    """A mask of each, as large as the image, did not; every tile is drawn from what is known of all."""
+    size, rng = (4000, 3000), np.random.default_rng(0)
+    blobs = [np.zeros(size, bool) for _ in range(2)]
+    for row, mask in enumerate(blobs):
+        mask[row * 990 : row * 990 + 40, 980:1060] = True
+    annotations = [
+        {"id": place, "image_id": 0, "category_id": 7, "segmentation": [rng.uniform(1, 2900, 12).tolist()]}
+        for place in range(20)
+    ] + [
+        {
+            "id": 50 + place,
+            "image_id": 0,
+            "category_id": 10,
+            "segmentation": {"size": [*size], "counts": compressed(mask)},
+        }
+        for place, mask in enumerate(blobs)
+    ]
+    content = coco([], count=1) | {"annotations": annotations}
+    content["images"][0] |= {"height": size[0], "width": size[1]}
+    tracemalloc.start()
+    file = open_coco(Path("a.json"), content)
+    regions = file.regions(file.images["0.png"], size)
+    window = Window(980, 1000, 500, 400)
+    drawn = [region.draw(window) for region in regions if region.name == "road"]
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < size[0] * size[1]
+    for found in drawn:
+        assert any((found == mask[980:1480, 1000:1400]).all() for mask in blobs)
+    assert sum(found.any() for found in drawn) == 1
+    whole = next(region for region in regions if region.name == "land").draw(Window(0, 0, *size))
+    part = next(region for region in regions if region.name == "land").draw(window)
+    np.testing.assert_array_equal(part, whole[980:1480, 1000:1400])
 
 
 def test_an_entry_that_fits_two_images_is_of_neither(tmp_path):

@@ -9,11 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fnmask.data.annotations import drawing
-from fnmask.data.annotations.regions import MALFORMED, AnnotationFile, Mask, Region, read_points, read_size
-from fnmask.data.rasters import UnreadableError, Window
+from fnmask.data.annotations.regions import MALFORMED, AnnotationFile, Region, read_points, read_size
+from fnmask.data.rasters import UnreadableError
 
 
 def is_coco(content: Any) -> bool:
@@ -62,21 +60,19 @@ def _region(annotation: Mapping[str, Any], categories: Mapping[Any, str], size: 
     if annotation.get("category_id") not in categories:
         raise ValueError(f"{told} has the category {annotation.get('category_id')!r}, which is none of the categories")
     try:
-        mask = _mask(annotation.get("segmentation"), size)
+        lengths = _lengths(annotation.get("segmentation"), size)
     except ValueError as error:
         raise ValueError(f"{told}: {error}") from None
-
-    def draw(window: Window) -> Mask:
-        return mask[window.row : window.row + window.height, window.column : window.column + window.width]
-
-    return Region(categories[annotation["category_id"]], draw, told), int(mask.sum())
+    region = Region(categories[annotation["category_id"]], drawing.runs_down(lengths, size[0]), told)
+    return region, int(lengths[1::2].sum())
 
 
-def _mask(given: Any, size: tuple[int, int]) -> Mask:
+def _lengths(given: Any, size: tuple[int, int]) -> drawing.Lengths:
+    """Run lengths: masks of a large image with many objects would not fit into memory."""
     if isinstance(given, Mapping):
         if list(given.get("size", ())) != list(size):
             raise ValueError(f"its mask has the size {given.get('size')}, the image {list(size)}")
-        return drawing.runs(run_lengths(given.get("counts")), size, by_columns=True)
+        return drawing.check_runs(run_lengths(given.get("counts")), size)
     if not isinstance(given, list) or not given:
         raise ValueError("it has no segmentation")
     rings = [read_points(ring, at_least=3).ravel().tolist() for ring in given]
@@ -85,8 +81,8 @@ def _mask(given: Any, size: tuple[int, int]) -> Mask:
     except ImportError:
         raise ValueError("polygons of COCO need pycocotools: pip install 'fnmask[annotations]'") from None
     # The pixels that everybody else's programs find, bit for bit.
-    drawn = reference.decode(reference.merge(reference.frPyObjects(rings, *size)))
-    return np.asarray(drawn, bool)
+    drawn = reference.merge(reference.frPyObjects(rings, *size))
+    return drawing.check_runs(_decompress(drawn["counts"].decode()), size)
 
 
 def run_lengths(counts: Any) -> list[int]:

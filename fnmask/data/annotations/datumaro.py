@@ -71,5 +71,7 @@ def _draw(annotation: Mapping[str, Any]) -> drawing.Draw:
     if kind == "mask" and isinstance(annotation.get("rle"), Mapping):
         rle = annotation["rle"]
         size = read_size(*rle["size"]) if isinstance(rle.get("size"), list) and len(rle["size"]) == 2 else (0, 0)
-        return drawing.bitmap(drawing.runs(run_lengths(rle.get("counts")), size, by_columns=True), 0, 0)
+        lengths = drawing.check_runs(run_lengths(rle.get("counts")), size)
+        # As large as the image: made when it is drawn, not kept.
+        return lambda window: drawing.bitmap(drawing.runs(lengths, size, by_columns=True), 0, 0)(window)
     raise ValueError("it has no area: draw a polygon, or take it out")

@@ -11,6 +11,7 @@ from fnmask.data.rasters import Window
 
 Points = NDArray[np.float64]
 Draw = Callable[[Window], Mask]
+Lengths = NDArray[np.int64]
 
 _ELLIPSE_CORNERS = 360
 
@@ -81,7 +82,7 @@ def bitmap(mask: Mask, row: int, column: int) -> Draw:
     return draw
 
 
-def runs(counts: Sequence[int], size: tuple[int, int], *, by_columns: bool) -> Mask:
+def runs(counts: Sequence[int] | Lengths, size: tuple[int, int], *, by_columns: bool) -> Mask:
     """The mask of run lengths, of background first.
 
     Args:
@@ -92,6 +93,12 @@ def runs(counts: Sequence[int], size: tuple[int, int], *, by_columns: bool) -> M
     Raises:
         ValueError: the runs are no lengths, or not as long as the mask.
     """
+    lengths = check_runs(counts, size)
+    return _marked(lengths).reshape(size, order="F" if by_columns else "C")
+
+
+def check_runs(counts: Sequence[int] | Lengths, size: tuple[int, int]) -> Lengths:
+    """Run lengths as an array; raises as `runs` does."""
     try:
         lengths = np.array(counts, np.int64).reshape(-1)
     except (TypeError, ValueError, OverflowError):
@@ -99,8 +106,25 @@ def runs(counts: Sequence[int], size: tuple[int, int], *, by_columns: bool) -> M
     total = size[0] * size[1]
     if (lengths < 0).any() or (lengths > total).any() or lengths.sum() != total:
         raise ValueError(f"its run lengths have a sum of {lengths.sum()}, the mask has {total} px")
-    flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
-    return flat.reshape(size, order="F" if by_columns else "C")
+    return lengths
+
+
+def runs_down(lengths: Lengths, height: int) -> Draw:
+    """What `check_runs` gives, counted down columns of this height: of a large image only the columns of a window."""
+
+    def draw(window: Window) -> Mask:
+        first, last = (column * height for column in (window.column, window.column + window.width))
+        part = np.diff(np.cumsum(lengths).clip(first, last), prepend=first)
+        if not part[1::2].any():
+            return np.zeros((window.height, window.width), bool)
+        return _marked(part).reshape(window.width, height).T[window.row : window.row + window.height]
+
+    return draw
+
+
+def _marked(lengths: Lengths) -> Mask:
+    """Every second run."""
+    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
 
 
 def _drawn(window: Window, points: Points, draw: Callable[[ImageDraw.ImageDraw, Points], None]) -> Mask:

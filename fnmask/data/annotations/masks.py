@@ -31,7 +31,11 @@ def open_annotations(path: Path) -> AnnotationFile:
     Raises:
         UnreadableError: of none of them.
     """
-    return _open(path, path.stat().st_mtime_ns if path.exists() else 0)
+    return _open(path, _changed_ns(path))
+
+
+def _changed_ns(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 # One for each split, and one for each image that is read at the same time.
@@ -44,6 +48,13 @@ def _open(path: Path, changed_ns: int) -> AnnotationFile:
         if fits(content):
             return open_form(path, content)
     raise UnreadableError(f"{path} is of no form that is known: COCO, Datumaro, LabelMe, or XML of CVAT for images.")
+
+
+# Of a large image that is read tile by tile; one for each core that reads.
+@lru_cache(maxsize=8)
+def _regions_of(path: Path, changed_ns: int, key: str, size: tuple[int, int]) -> Sequence[Region]:
+    file = open_annotations(path)
+    return file.regions(file.images[key], size)
 
 
 class AnnotationMasks:
@@ -81,7 +92,7 @@ class AnnotationMasks:
             raise UnreadableError(f"{path}, {key}: the image was {drawn} px when it was labeled; it is {whole} px.")
         window = sample.window or Window(0, 0, *drawn)
         with _told_of(path, key):
-            return self._painted(file.regions(entry, drawn), window)
+            return self._painted(_regions_of(path, _changed_ns(path), key, drawn), window)
 
     def _painted(self, regions: Sequence[Region], window: Window) -> NDArray[np.uint8]:
         labels = np.full((window.height, window.width), self._rest, np.uint8)
