@@ -476,3 +476,15 @@ def test_windows_of_shapes_are_parts_of_the_whole():
         drawing.bitmap(blob(1), 3, -5),
     ):
         np.testing.assert_array_equal(draw(part), draw(whole)[7:27, 13:43])
+        for row, column in np.ndindex(8, 12):
+            tile = Window(5 * row, 5 * column, 5, 5)
+            np.testing.assert_array_equal(draw(tile), draw(whole)[5 * row : 5 * row + 5, 5 * column : 5 * column + 5])
+
+
+def test_a_shape_beside_the_window_costs_nothing():
+    """It used to be drawn on all that lies between them."""
+    tracemalloc.start()
+    for points in (np.array(TRIANGLE), np.array(TRIANGLE) + 90_000):
+        assert not drawing.polygon(points)(Window(40_000, 40_000, 50, 50)).any()
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()

@@ -58,7 +58,7 @@ def line(points: Points, width_px: int) -> Draw:
     """Lines from point to point."""
 
     def draw(window: Window) -> Mask:
-        ends = points - width_px
+        ends = np.concatenate([points - width_px, points + width_px])
         return _drawn(window, ends, lambda canvas, at: canvas.line(_flat(points - at), fill=1, width=width_px))
 
     return draw
@@ -131,11 +131,14 @@ def _drawn(window: Window, points: Points, draw: Callable[[ImageDraw.ImageDraw, 
     """What is drawn around these points, within a window.
 
     Pillow rounds coordinates towards 0: so they must have their sign in every window, and the canvas begins where the
-    shape does, at the latest where the window does.
+    shape does, at the latest where the window does. Of a large image most windows lie beside a shape.
     """
-    first = np.array([window.column, window.row])
+    first, size = np.array([window.column, window.row]), np.array([window.width, window.height])
+    # A pixel more on each side, for outlines and rounding.
+    if (points.max(axis=0) + 1 < first).any() or (points.min(axis=0) - 1 > first + size).any():
+        return np.zeros((window.height, window.width), bool)
     at = np.minimum(np.maximum(np.floor(points.min(axis=0)).astype(int), 0), first)
-    columns, rows = (first - at + (window.width, window.height)).tolist()
+    columns, rows = (first - at + size).tolist()
     picture = Image.new("L", (columns, rows))
     draw(ImageDraw.Draw(picture), at.astype(np.float64))
     return np.asarray(picture)[rows - window.height :, columns - window.width :] > 0
