@@ -1,6 +1,7 @@
 """What is measured of one image and its labels, once, while both are in memory."""
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fnmask.data.class_map import Color
 from fnmask.data.mask_values import UnknownValueError
 from fnmask.data.rasters import UnreadableError
 from fnmask.data.source import DataSource, Split
@@ -40,6 +42,7 @@ class ImageFacts:
         borders: pairs of neighbors, in a row or a column, of different labels.
         specks: pixels of each class that belong to a connected region (by four neighbors) of one or two pixels, (C,).
         is_turn_unsure: whether a camera's note turned the image, and the mask has the same size turned or not.
+        shown: color in which the palette of the mask shows each class of it, where it has one.
     """
 
     split: Split
@@ -56,6 +59,7 @@ class ImageFacts:
     borders: int = 0
     specks: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     is_turn_unsure: bool = False
+    shown: Mapping[int, Color] = field(default_factory=dict)
 
     @property
     def labeled(self) -> int:
@@ -69,6 +73,7 @@ def measure(source: DataSource, split: Split, index: int) -> ImageFacts:
     try:
         image, labels = source.load(split, index)
         is_turn_unsure = getattr(source, "is_turn_unsure", lambda split, index: False)(split, index)
+        shown: Mapping[int, Color] = getattr(source, "shown_colors", lambda split, index: {})(split, index)
     except UnknownValueError as error:
         return ImageFacts(split, name, "unknown", str(error), error.found)
     except (UnreadableError, OSError) as error:
@@ -76,7 +81,8 @@ def measure(source: DataSource, split: Split, index: int) -> ImageFacts:
     except Exception as error:  # a reader of somebody else; one bad image must not end the check
         return ImageFacts(split, name, "refused", str(error) or type(error).__name__)
     facts = measure_arrays(source, split, name, image, labels)
-    return replace(facts, is_turn_unsure=True) if is_turn_unsure else facts
+    own = {label: color for label, color in shown.items() if label < len(facts.pixels) and facts.pixels[label]}
+    return replace(facts, is_turn_unsure=is_turn_unsure, shown=own) if is_turn_unsure or own else facts
 
 
 def measure_arrays(

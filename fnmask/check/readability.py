@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from fnmask.check.facts import Fault, ImageFacts
 from fnmask.check.finding import Finding, Place, Severity, listed
+from fnmask.data.class_map import Color, hex_color
 from fnmask.data.source import SPLITS, DataSource, Split
 
 _MOST_UNKNOWN = 12
@@ -58,6 +59,32 @@ def find_turned(facts: Sequence[ImageFacts]) -> list[Finding]:
     )
     where = tuple(Place(one.split, one.id) for one in turned)
     return [Finding("warning", "turned", message, where, len(turned))]
+
+
+def find_palettes(facts: Sequence[ImageFacts], class_names: Sequence[str]) -> list[Finding]:
+    """Masks of indices whose palettes show a class in other colors than most do: perhaps the colors are meant."""
+    shown: dict[int, Counter[Color]] = {}
+    for one in facts:
+        for label, color in one.shown.items():
+            shown.setdefault(label, Counter())[color] += 1
+    usual = {label: counts.most_common(1)[0][0] for label, counts in shown.items()}
+    others = [(one, label) for one in facts for label, color in one.shown.items() if color != usual[label]]
+    if not others:
+        return []
+    first: dict[ImageFacts, int] = {}
+    for one, label in others:
+        first.setdefault(one, label)
+    message = (
+        f"Masks whose palettes show a class in another color than most do: {len(first)} of {len(facts)}. If the colors "
+        "mean the classes, not the indices, these labels are wrong: give a class map with colors and without ids."
+    )
+    where = tuple(
+        Place(
+            one.split, one.id, f"{class_names[label]} is {hex_color(one.shown[label])}, not {hex_color(usual[label])}"
+        )
+        for one, label in first.items()
+    )
+    return [Finding("warning", "palettes", message, where, len(first))]
 
 
 def find_misplaced(source: DataSource) -> list[Finding]:

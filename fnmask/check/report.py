@@ -9,7 +9,7 @@ from fnmask.check.finding import SEVERITIES, Finding, Place, Severity, count_tex
 from fnmask.data.source import Split
 
 # Raised when the same images give other findings: a report that was kept is then made anew.
-CHECK_VERSION = 2
+CHECK_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,9 @@ def learn_classes(masks: Iterable[Path]) -> dict[int | str, int]:
         ValueError: none, some with colors and some without, or more values than there can be classes.
     """
     files = list(masks)
-    # Palettes mean colors where other masks of the set are colors; else their indices are ids.
-    in_colors = any(read_values(path)[0].ndim == 3 for path in files[:_LOOKED_AT])
+    # Palettes mean colors where other masks of the set are colors, or where each has one of its own, as programs make
+    # them of colors; else their indices are ids.
+    in_colors = any(read_values(path)[0].ndim == 3 for path in files[:_LOOKED_AT]) or _differ(files[:_LOOKED_AT])
     counts: Counter[int | str] = Counter()
     for path in files:
         values, clear = read_values(path)
@@ -67,3 +68,18 @@ def learn_classes(masks: Iterable[Path]) -> dict[int | str, int]:
     if not counts:
         raise ValueError("There is no mask to look at, and classes is not given. Give dataset.classes.")
     return dict(counts.most_common())
+
+
+def _differ(files: Iterable[Path]) -> bool:
+    """Whether the palettes of masks show an index that several of them use in different colors."""
+    shown: dict[int, bytes] = {}
+    for path in files:
+        values, _ = read_values(path)
+        if values.dtype != np.uint8:  # gray levels: no palette has so many
+            continue
+        found, places = np.unique(values, return_index=True)
+        colors = read_colors(path).reshape(-1, 3)[places]
+        told = {value: color.tobytes() for value, color in zip(found.tolist(), colors, strict=True)}
+        if any(shown.setdefault(value, color) != color for value, color in told.items()):
+            return True
+    return False

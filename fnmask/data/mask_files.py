@@ -1,5 +1,6 @@
 """Masks as they are stored: values or colors, whole or in parts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,15 @@ def read_marks(path: Path, window: Window | None = None) -> NDArray[np.bool_]:
         values = read_colors(path, window)
     marked = np.asarray(values.any(axis=-1) if values.ndim == 3 else values > 0)
     return marked if clear is None else marked & ~clear
+
+
+def stored_palette(path: Path) -> Sequence[tuple[int, int, int]]:
+    """The colors of a palette, without decoding the pixels; empty for a file that has none, and for TIFF files."""
+    if is_tiff(path):  # of any size, and written by programs whose ids are ids
+        return []
+    with opened(path) as picture:
+        levels = picture.getpalette("RGB") or [] if picture.mode == "P" else []
+    return list(zip(levels[::3], levels[1::3], levels[2::3], strict=True))
 
 
 def _has_palette(path: Path) -> bool:

@@ -9,7 +9,7 @@ import re
 import sys
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
@@ -17,8 +17,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fnmask.data.class_map import VOID, ClassMap
-from fnmask.data.mask_files import read_colors, read_marks, read_values
+from fnmask.data.class_map import VOID, ClassMap, Color
+from fnmask.data.mask_files import read_colors, read_marks, read_values, stored_palette
 from fnmask.data.mask_values import UnknownValueError, decode_colors, decode_ids
 from fnmask.data.rasters import UnreadableError, Window
 from fnmask.data.reading import picture_size
@@ -65,6 +65,11 @@ class IdMasks:
                 raise UnreadableError(f"{path} holds colors, not ids. Give mask_format=colors and a class map.")
             values = values[..., 0]
         return _void_where(clear, _named(path, sample.window, lambda: decode_ids(values, self._classes)))
+
+    def shown_colors(self, sample: Sample) -> Mapping[int, Color]:
+        """In which colors the palette of the mask, if it has one, shows the ids of classes: by label."""
+        palette = stored_palette(sample.masks[0])
+        return {label: palette[value] for label, value in enumerate(self._classes.values) if value < len(palette)}
 
 
 class ColorMasks:

@@ -61,6 +61,16 @@ class SampledSource:
         noted = noted_turn(path)
         return noted != 1 and (noted < 5 or len(set(picture_size(path))) == 1)
 
+    def shown_colors(self, split: Split, index: int) -> Mapping[int, tuple[int, int, int]]:
+        """Where masks are indices of palettes: in which colors that of an image shows the classes, by label.
+
+        Raises:
+            ValueError: the mask cannot be read.
+        """
+        check_split(split)
+        shown = getattr(self.masks, "shown_colors", None)
+        return {} if shown is None else shown(self.samples[split][index])
+
     def load(self, split: Split, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return one image (H, W, 3) and its labels (H, W), class ids or `ignore_class`.
 

@@ -41,7 +41,8 @@ class DataSource(Protocol):
     A method `groups(split)` may be there too: for each id of the split what its image was taken from (a drive, a tile),
     empty for nothing known; `fnmask data check` says which of them lie in several splits. So may a method
     `is_turn_unsure(split, index)`: whether an image was turned by a note of its camera that its mask need not follow;
-    and `misplaced_masks()`: files that look like masks and belong to no image, and those that belong to several.
+    `shown_colors(split, index)`: in which colors a mask of indices shows the classes; and `misplaced_masks()`: files
+    that look like masks and belong to no image, and those that belong to several.
     """
 
     class_names: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import cv2
@@ -113,6 +114,27 @@ def test_an_index_is_an_id_however_it_is_shown(tmp_path):
     with pytest.raises(LearnedClassesError) as caught:
         Folder(root=str(tmp_path))
     assert set(caught.value.found) == {0, 1}
+
+
+def test_palettes_of_their_own_are_colors(tmp_path):
+    """As two tiles of the Dubai set have them: an index is another class in each mask."""
+    fill(tmp_path)
+    colors = np.array([[10, 20, 30], [255, 0, 0]], np.uint8)
+    for number, path in enumerate(sorted((tmp_path / "masks").iterdir())):
+        mask = Image.fromarray(np.array([[number % 2, 1 - number % 2]] * 3, np.uint8).repeat(2, axis=1))
+        mask.putpalette(np.roll(colors, number % 2, axis=0).tobytes())
+        mask.save(path)
+    with pytest.raises(LearnedClassesError) as caught:
+        Folder(root=str(tmp_path))
+    assert set(caught.value.found) == {"#0A141E", "#FF0000"}
+    source = Folder(root=str(tmp_path), classes=CLASSES)
+    assert source.load("train", 0)[1].tolist() == source.load("train", 1)[1].tolist() == [[0, 0, 1, 1]] * 3
+    assert not [one for one in check_source(source, n_workers=1).findings if one.kind == "palettes"]
+    as_ids = check_source(Folder(root=str(tmp_path), classes=["land", "road"]), n_workers=1)
+    (warning,) = [one for one in as_ids.findings if one.kind == "palettes"]
+    assert (warning.severity, warning.count) == ("warning", 5)
+    assert "give a class map with colors and without ids" in warning.message
+    assert re.search(r"(land|road) is #(0A141E|FF0000), not #(FF0000|0A141E)", str(warning.where[0]))
 
 
 def test_an_unknown_color_is_refused_with_those_found_and_those_listed(tmp_path):
