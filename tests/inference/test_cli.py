@@ -71,7 +71,7 @@ def test_predict_with_the_id_of_a_moved_threshold(here, capsys):
     ("words", "told"),
     [
         (["predict", "--run", "RUN", "nowhere", "-o", "out"], "There is no image in 'nowhere'"),
-        (["predict", "--run", "RUN", "photos", "-o", "photos/one.png"], "photos/one.png"),
+        (["predict", "--run", "RUN", "photos", "-o", "photos/one.png"], "one.png is a file. Give a folder"),
         (["predict", "--run", "123456", "photos", "-o", "out"], "There is no run '123456' in the experiment 'fnmask'"),
         (["predict", "--run", "PRUNED", "photos", "-o", "out"], "has no trained network: it is pruned"),
         (["predict", "--run", "RUN", "photos", "-o", "out", "--experiment", "x"], "There is no MLflow experiment 'x'"),
