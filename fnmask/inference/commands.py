@@ -123,7 +123,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     if not arguments.tile and (arguments.overlap is not None or arguments.scale != 1):
         raise ValueError("--overlap and --scale are for tiles. Give --tile too, or leave them out.")
     if arguments.output.exists() and not arguments.output.is_dir():
-        raise NotADirectoryError(f"{arguments.output} is a file. Give a folder with -o; it is made where it is missing.")
+        raise NotADirectoryError(f"{arguments.output} is a file. Give a folder with -o; it is made if missing.")
     trained = _load(arguments, _open(arguments))
 
     from rich.console import Console
