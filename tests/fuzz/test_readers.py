@@ -208,7 +208,7 @@ def test_pairs_and_lists(folder):
         shutil.copy(path, folder / "lists" / "train.txt")
         (folder / "lists" / "val.txt").write_text("tile_8\n")
         try:
-            found = by_lists(samples, folder / "lists")
+            found = by_lists(samples, folder / "lists", folder)
         except (ValueError, FileNotFoundError) as error:
             raise ValueError(f"{path.name}: {error}") from None
         assert {one.id for own in found.values() for one in own} <= {one.id for one in samples}
